@@ -1,0 +1,48 @@
+// One function table per device: everything the executor and the vector operations call. A second device
+// fills the same table; the executor does not change.
+//
+// Kernels get the decoded instruction and the address of each binding for this run. Contract: views have
+// been checked against the bindings when the program was loaded; outputs do not overlap inputs unless a
+// view is exactly equal (element-wise in place, accumulate); a kernel may throw hessia::Error only for bad
+// *values* (an index out of range) or memory. Results depend on the build, the CPU and the thread count,
+// never on timing.
+#pragma once
+#include <cstdint>
+
+#include "program/instruction.h"
+
+namespace hessia {
+
+struct Workspace;  // per-device scratch memory and thread count (device/<kind>/)
+
+// bindings[v.binding] is the base address that v.offset counts from.
+using Bindings = void* const*;
+
+// Rows of vectors: row r starts at data + r * stride elements.
+struct RowsRef { void* data; int64_t rows, stride; };
+enum class Distribution : int { Normal = 0, Rademacher = 1, Uniform = 2 };
+
+struct KernelTable {
+  const char* name;
+  void (*map)(const MapInstruction&, Bindings, Workspace&);
+  void (*copy)(const CopyInstruction&, Bindings, Workspace&);
+  void (*fill)(const FillInstruction&, Bindings, Workspace&);
+  void (*dot)(const DotInstruction&, Bindings, Workspace&);
+  void (*conv)(const ConvInstruction&, Bindings, Workspace&);
+  void (*window)(const WindowInstruction&, Bindings, Workspace&);
+  void (*take)(const TakeInstruction&, Bindings, Workspace&);
+  void (*take_transpose)(const TakeTransposeInstruction&, Bindings, Workspace&);
+  void (*gather_elements)(const GatherElementsInstruction&, Bindings, Workspace&);
+  void (*scatter_elements)(const ScatterElementsInstruction&, Bindings, Workspace&);
+  void (*arg_reduce)(const ArgReduceInstruction&, Bindings, Workspace&);
+  void (*cumsum)(const CumsumInstruction&, Bindings, Workspace&);
+  void (*argsort)(const ArgsortInstruction&, Bindings, Workspace&);
+
+  // Vector operations of the solvers; see src/device/native.ts for what each means.
+  void (*gram)(DType, int64_t length, RowsRef a, RowsRef b, double* out, Workspace&);
+  void (*combine)(DType, int64_t length, const double* c, RowsRef a, double beta, RowsRef b, Workspace&);
+  void (*orthogonalize)(DType, int64_t length, RowsRef basis, RowsRef w, double* out, Workspace&);
+  void (*random)(DType, int64_t length, RowsRef target, Distribution, uint64_t seed, uint64_t stream, Workspace&);
+};
+
+}  // namespace hessia

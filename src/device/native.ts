@@ -1,0 +1,93 @@
+/**
+ * The boundary to the native core, as the addon exports it. Everything here is synchronous to call:
+ * work is put on the device's ordered queue, and only reading values (or waiting) returns a promise.
+ *
+ * Errors. A call with bad arguments throws at once. Work that fails poisons every buffer it was to write;
+ * work that reads a poisoned buffer is skipped and poisons its own results; `read`, `gram` and the like
+ * reject with the first cause. Thrown and rejected errors carry `code`: 'OUT_OF_MEMORY', 'ABORTED',
+ * 'INVALID_ARGUMENT', 'INVALID_INPUT' (an index out of range), 'INTERNAL'.
+ */
+import type { FloatDType } from '../program/format.js';
+
+/** Memory on the device. Freed by `dispose`, or at the latest when garbage-collected. */
+export interface NativeBuffer {
+  readonly byteLength: number;
+  dispose(): void;
+}
+
+/** A loaded program; immutable, reusable, safe to run any number of times. */
+export interface NativeProgram {
+  dispose(): void;
+}
+
+/** Set once, from any thread; work that carries it stops between instructions and poisons its results (ABORTED). */
+export interface NativeToken {
+  cancel(): void;
+}
+
+/** Rows of vectors of equal length inside a buffer: row r starts at element offset + r * stride. */
+export interface Rows {
+  readonly buffer: NativeBuffer;
+  /** elements */
+  readonly offset: number;
+  readonly rows: number;
+  /** elements; at least the length of a row */
+  readonly stride: number;
+}
+
+export type Distribution = 'normal' | 'rademacher' | 'uniform';
+
+export interface NativeDevice {
+  /** Uninitialised memory, 64-byte aligned. Throws OUT_OF_MEMORY naming what was asked for. */
+  allocate(bytes: number): NativeBuffer;
+  /** Copies `source` now (the caller may change it afterwards) and queues the transfer. */
+  write(buffer: NativeBuffer, byteOffset: number, source: ArrayBufferView): void;
+  /** Fills `target` when all earlier work is done. */
+  read(buffer: NativeBuffer, byteOffset: number, target: ArrayBufferView): Promise<void>;
+  /** Decodes and validates. `labels[i]` names instruction i in errors, traces and profiles. */
+  load(code: Float64Array, labels: string[]): NativeProgram;
+  /** Queues one run; `buffers[i]` from `byteOffsets[i]` on serves binding i. */
+  run(program: NativeProgram, buffers: NativeBuffer[], byteOffsets: number[], token?: NativeToken): void;
+  /** Like run, and resolves to seconds per instruction, in order. */
+  profile(program: NativeProgram, buffers: NativeBuffer[], byteOffsets: number[], token?: NativeToken): Promise<Float64Array>;
+
+  /** a·bᵀ, row-major a.rows × b.rows, accumulated in float64. */
+  gram(dtype: FloatDType, length: number, a: Rows, b: Rows): Promise<Float64Array>;
+  /** b ← beta·b + c·a with c row-major b.rows × a.rows. a and b must not overlap unless a is b and c diagonal. */
+  combine(dtype: FloatDType, length: number, c: Float64Array, a: Rows, beta: number, b: Rows): void;
+  /**
+   * Two classical Gram–Schmidt passes of the single row w against the rows of basis (orthonormal to working
+   * precision), in float64 accumulation. Resolves to [c_0 … c_{m−1}, ‖w before‖₂, ‖w after‖₂], c being the
+   * coefficients removed in both passes together.
+   */
+  orthogonalize(dtype: FloatDType, length: number, basis: Rows, w: Rows): Promise<Float64Array>;
+  /** Row r gets the numbers of stream `stream + r`: Philox4x32-10 keyed by (seed, stream), counter = element. */
+  random(dtype: FloatDType, length: number, target: Rows, distribution: Distribution, seed: number, stream: number): void;
+
+  /** Jobs waiting or running. */
+  pending(): number;
+  /** Resolves when at most `limit` jobs are left. Never rejects. */
+  drained(limit: number): Promise<void>;
+  token(): NativeToken;
+  /** Bytes held by live buffers. */
+  allocatedBytes(): number;
+  dispose(): void;
+}
+
+export interface CpuInfo {
+  /** instruction-set extensions seen, such as avx2, avx512f */
+  features: string[];
+  /** which build of the kernels was chosen: 'baseline' | 'avx2' | 'avx512' */
+  isa: string;
+  cores: number;
+  /** e.g. "oneDNN 2.6.0" or null */
+  oneDNN: string | null;
+  model: string;
+}
+
+export interface NativeBinding {
+  readonly version: string;
+  cpuInfo(): CpuInfo;
+  /** An independent queue with its own thread and OpenMP team. threads = 0: all cores. */
+  createCpuDevice(options: { threads: number; useOneDNN?: boolean }): NativeDevice;
+}
