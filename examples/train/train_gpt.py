@@ -46,6 +46,7 @@ def main():
 
     model = GPT(len(alphabet), context=CONTEXT)
     print(len(text), "characters,", len(alphabet), "tokens,", sum(p.numel() for p in model.parameters()), "parameters")
+    print("alphabet:", repr("".join(alphabet)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS, pct_start=0.1)
     for step in range(STEPS):
@@ -62,7 +63,7 @@ def main():
 
     difference = export(model, test[:2, :-1], EXAMPLES / "gpt.onnx", "tokens")
     print(f"file agrees with PyTorch to {difference:.1e}")
-    np.savez_compressed(EXAMPLES / "gpt-test.npz", tokens=test[:, :-1], target=test[:, 1:], alphabet=np.array(alphabet))
+    np.savez_compressed(EXAMPLES / "gpt-test.npz", tokens=test[:, :-1], target=test[:, 1:])
 
 
 if __name__ == "__main__":
