@@ -2,6 +2,7 @@
 // below and there must agree (a test compares them).
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,14 @@ struct MapOp { MapOpcode op; int a, b, c; double value; };
 enum class ReduceKind : int { None = 0, Sum = 1, Max = 2, Min = 3 };
 struct MapOutput { int reg; ReduceKind reduce; bool accumulate; View view; };
 
-struct MapInstruction {
+// What the device's kernel worked out for an instruction at its first run (canonical loops, packed
+// descriptors) and keeps for the next ones. A program belongs to one device and runs on its one thread, so
+// no lock is needed.
+struct Prepared {
+  mutable std::shared_ptr<const void> plan;
+};
+
+struct MapInstruction : Prepared {
   DType compute;
   std::vector<int64_t> shape;
   std::vector<int> reduced_axes;
@@ -48,16 +56,16 @@ struct MapInstruction {
   std::vector<MapOp> code;
   std::vector<MapOutput> outputs;
 };
-struct CopyInstruction { View source, target; };
+struct CopyInstruction : Prepared { View source, target; };
 struct FillInstruction { View target; double value; };
-struct DotInstruction {
+struct DotInstruction : Prepared {
   View a, b, c;
   std::vector<int> labels_a, labels_b, labels_c;
   double alpha;
   bool accumulate;
 };
 enum class ConvMode : int { Forward = 0, Input = 1, Weight = 2 };
-struct ConvInstruction {
+struct ConvInstruction : Prepared {
   ConvMode mode;
   View x, w, y;
   std::vector<int64_t> strides, pad_low, dilations;
