@@ -1,0 +1,58 @@
+/**
+ * A model: named parameters and inputs, and a recipe that writes its outputs into a graph.
+ *
+ * The recipe is run anew for every batch size and floating-point type, so shapes in a graph are always numbers.
+ */
+import type { DType, FloatDType, Graph, Node, Shape } from '../graph/index.js';
+
+/** A tensor that may be differentiated. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: Shape;
+  /** the nodes of the file that read it, as "OpType name" */
+  readonly consumers: readonly string[];
+  /** values as stored (float16 and bfloat16 widened); row-major */
+  values(): Float32Array | Float64Array;
+}
+
+export interface ModelInput {
+  readonly name: string;
+  readonly dtype: DType;
+  /** axis 0 counts samples; null where the file leaves an extent open */
+  readonly shape: readonly (number | null)[];
+}
+export interface ModelOutput {
+  readonly name: string;
+}
+
+export interface BuildOptions {
+  readonly graph: Graph;
+  readonly dtype: FloatDType;
+  /** by input name; floating-point ones have `dtype`, integer ones int32, truth values bool */
+  readonly inputs: ReadonlyMap<string, Node>;
+  /** by parameter name, in `dtype`; parameters not listed here become constants */
+  readonly parameters: ReadonlyMap<string, Node>;
+}
+
+export interface Model {
+  /** where it came from, for messages and fingerprints */
+  readonly source: string;
+  readonly inputs: readonly ModelInput[];
+  readonly outputs: readonly ModelOutput[];
+  /** every parameter in file order (see contract: Parameters) */
+  readonly parameters: readonly Parameter[];
+  /** tensors that are used but are not parameters (running statistics, masks, constants), name and element count */
+  readonly buffers: readonly { readonly name: string; readonly shape: Shape }[];
+  /** how often each operator type occurs */
+  readonly operators: ReadonlyMap<string, number>;
+  /** operators this version cannot import; `build` throws when there are any */
+  readonly unsupported: readonly string[];
+  /** the batch size the file was exported with, if it cannot take another */
+  readonly fixedBatch: number | null;
+  /** things the user should know, one line each */
+  readonly warnings: readonly string[];
+  /** stable over runs: hash of the file's bytes */
+  readonly fingerprint: string;
+  /** Writes the model into the graph; returns its outputs by name. */
+  build(options: BuildOptions): ReadonlyMap<string, Node>;
+}
