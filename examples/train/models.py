@@ -61,8 +61,8 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(4 * width, width)
-        mask = torch.full((context, context), float("-inf")).triu(1)
-        self.register_buffer("mask", mask, persistent=False)
+        future = torch.ones(context, context, dtype=torch.bool).triu(1)
+        self.register_buffer("future", future, persistent=False)
 
     def forward(self, x):
         n, t, width = x.shape
@@ -70,7 +70,8 @@ class Block(nn.Module):
             part.reshape(n, t, self.heads, width // self.heads).transpose(1, 2)
             for part in self.qkv(self.norm1(x)).chunk(3, dim=-1)
         )
-        scores = q @ k.transpose(-2, -1) * (width // self.heads) ** -0.5 + self.mask
+        scores = q @ k.transpose(-2, -1) * (width // self.heads) ** -0.5
+        scores = scores.masked_fill(self.future, float("-inf"))
         mixed = (torch.softmax(scores, dim=-1) @ v).transpose(1, 2).reshape(n, t, width)
         x = x + self.proj(mixed)
         return x + self.down(F.gelu(self.up(self.norm2(x))))
