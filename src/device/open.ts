@@ -1,0 +1,48 @@
+/** Opening devices: the one place that loads the native core. */
+import binding from '#binding';
+import { fromNative, InputError, MissingEnvironmentError } from '../base/errors.js';
+import { Device } from './device.js';
+
+export type DeviceName = 'auto' | 'cpu' | 'cuda';
+
+export interface DeviceOptions {
+  /** 'auto' takes a GPU where its plug-in is there, else the CPU. Default 'auto'. */
+  readonly device?: DeviceName;
+  /** Threads that compute; 0 or absent: all cores. */
+  readonly threads?: number;
+  /** Let oneDNN serve float32 products where it is found. Default true. */
+  readonly useOneDNN?: boolean;
+}
+
+/** A new device with its own queue and threads. The caller disposes it. */
+export function openDevice(options: DeviceOptions = {}): Device {
+  const { device = 'auto', threads = 0, useOneDNN = true } = options;
+  if (!Number.isSafeInteger(threads) || threads < 0) {
+    throw new InputError(`threads must be a whole number, 0 for all cores, not ${threads}`);
+  }
+  if (device === 'cuda') {
+    throw new MissingEnvironmentError(
+      'device cuda: the CUDA plug-in is not built; build it with `npm run build:cuda` on a machine with the CUDA '
+      + 'toolkit, or choose --device cpu',
+    );
+  }
+  if (device !== 'auto' && device !== 'cpu') throw new InputError(`device must be auto, cpu or cuda, not ${String(device)}`);
+  try {
+    const info = binding.cpuInfo();
+    const count = threads === 0 ? info.cores : threads;
+    const parts = [info.isa, `${count} ${count === 1 ? 'thread' : 'threads'}`];
+    if (useOneDNN && info.oneDNN !== null) parts.push(info.oneDNN);
+    const native = binding.createCpuDevice({ threads, useOneDNN });
+    return new Device(native, { kind: 'cpu', threads: count, name: `cpu (${parts.join(', ')})` });
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+let shared: Device | undefined;
+
+/** The device of operators that were given none: all cores, opened on first use, never closed. */
+export function sharedDevice(): Device {
+  shared ??= openDevice();
+  return shared;
+}
