@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 
 
-def export(model, example, path, name, output="logits", opset=None, dynamic=True, external=False):
+def export(model, example, path, name, output="logits", opset=None, dynamic=True, external=False, optimize=False):
     """Today's exporter. `optimize=False` keeps every parameter under its PyTorch name."""
     model.eval()
     shapes = {name: {0: torch.export.Dim("batch")}} if dynamic else None
@@ -18,24 +18,25 @@ def export(model, example, path, name, output="logits", opset=None, dynamic=True
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model, (example,), str(path), input_names=[name], output_names=[output],
-            dynamo=True, optimize=False, dynamic_shapes=shapes, opset_version=opset,
+            dynamo=True, optimize=optimize, dynamic_shapes=shapes, opset_version=opset,
             external_data=external, verbose=False,
         )
     strip(path)
     return check(model, example, path, name)
 
 
-def export_classic(model, example, path, name, output="logits", opset=17, dynamic=True):
+def export_classic(model, example, path, name, output="logits", opset=17, dynamic=True, fold=False):
     """The TorchScript exporter, told not to fold BatchNorm into the convolutions.
 
-    That takes TrainingMode.PRESERVE (EVAL folds) and a model in evaluation mode.
+    That takes TrainingMode.PRESERVE (EVAL, its default, folds) and a model in evaluation mode.
     """
+    mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
     model.eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model, (example,), str(path), input_names=[name], output_names=[output], dynamo=False,
-            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False, opset_version=opset,
+            training=mode, do_constant_folding=fold, opset_version=opset,
             dynamic_axes={name: {0: "batch"}, output: {0: "batch"}} if dynamic else None,
         )
     return check(model, example, path, name)
