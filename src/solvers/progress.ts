@@ -1,0 +1,17 @@
+/** What a long computation tells its caller while it runs. */
+
+export interface Progress {
+  /** what is being done: "Lanczos", "residuals" */
+  readonly stage: string;
+  /** vectors multiplied so far, and in all as far as is known */
+  readonly products: number;
+  readonly total: number;
+}
+
+/** What every solver accepts. */
+export interface RunOptions {
+  /** Stops the computation: it rejects with InterruptedError. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each product; must not throw. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
