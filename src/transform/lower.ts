@@ -1,0 +1,359 @@
+/** Nodes → instructions over windows. One class: it holds where each value is, and the steps so far. */
+import { InternalError } from '../base/errors.js';
+import type { DType, Node, PrimitiveName } from '../graph/index.js';
+import { describe, isOp, sizeOf } from '../graph/index.js';
+import type { Instruction, View } from '../program/format.js';
+import type { Unit } from './fuse.js';
+import { mapStep } from './lower-map.js';
+import type { Sums } from './lower-product.js';
+import { isProduct, productStep } from './lower-product.js';
+import type { Storage, Window } from './views.js';
+import { broadcasted, bytesOf, contiguousStrides, isContiguous, reshaped, reversed, sliced, transposed } from './views.js';
+
+export interface Step {
+  readonly label: string;
+  readonly reads: readonly Window[];
+  readonly writes: readonly Window[];
+  readonly flops: number;
+  emit(view: (w: Window) => View): Instruction;
+}
+export interface Memory {
+  scratch(bytes: number): Storage;
+  constant(node: Node): Window;
+}
+export interface Target {
+  readonly window: Window;
+  readonly accumulate: boolean;
+}
+interface Job {
+  readonly nodes: readonly Node[];
+  readonly needs: readonly Node[];
+  run(): void;
+}
+
+export class Lowering {
+  readonly steps: Step[] = [];
+  readonly #windows = new Map<Node, Window>();
+  readonly #copies = new Map<Node, Window>();
+  readonly #memory: Memory;
+  readonly #done = new Set<Node>();
+  #targets: ReadonlyMap<Node, Target> = new Map();
+
+  constructor(memory: Memory) {
+    this.#memory = memory;
+  }
+
+  define(node: Node, window: Window): void {
+    this.#windows.set(node, window);
+  }
+  /** whether the node was computed straight into its target */
+  wroteTarget(node: Node): boolean {
+    return this.#done.has(node);
+  }
+
+  run(
+    order: readonly Node[], units: readonly Unit[], consumers: ReadonlyMap<Node, readonly Node[]>,
+    targets: ReadonlyMap<Node, Target>, requested: ReadonlySet<Node>, sums: Sums,
+  ): void {
+    this.#targets = targets;
+    const jobs: Job[] = [];
+    const inUnit = new Set<Node>();
+    for (const unit of units) {
+      const nodes = [...unit.elementwise, ...unit.reductions];
+      for (const n of nodes) inUnit.add(n);
+      jobs.push(this.#unitJob(unit, nodes, consumers, requested));
+    }
+    for (const node of order) {
+      if (inUnit.has(node) || sums.replaced.has(node) || isOp(node, 'input') || isOp(node, 'fill') || isOp(node, 'constant')) continue;
+      const terms = sums.terms.get(node);
+      if (terms) jobs.push({ nodes: [node], needs: terms.flatMap((t) => t.inputs), run: () => { this.#products(node, terms); } });
+      else if (isProduct(node)) jobs.push({ nodes: [node], needs: node.inputs, run: () => { this.#products(node, [node]); } });
+      else jobs.push({ nodes: [node], needs: node.inputs, run: () => { this.#single(node); } });
+    }
+    for (const job of schedule(jobs)) job.run();
+  }
+
+  /** The node's value in `target`, by one more pass over it. */
+  store(node: Node, target: Window, accumulate: boolean): void {
+    const source = this.window(node);
+    if (accumulate || source.dtype !== target.dtype) {
+      this.steps.push({
+        label: `add ${describe(node)}`, reads: [source, target], writes: [target], flops: 0,
+        emit: (v) => ({
+          kind: 'map', compute: node.dtype === 'float64' ? 'float64' : 'float32', shape: node.shape, reducedAxes: [],
+          inputs: [v(source)], code: [], outputs: [{ register: 0, view: v(target), reduce: 'none', accumulate }],
+        }),
+      });
+    } else this.copy(source, target, describe(node));
+  }
+
+  /** Where the value is; leaves and views come into being here. */
+  window(node: Node): Window {
+    const known = this.#windows.get(node);
+    if (known) return known;
+    let window: Window;
+    if (isOp(node, 'constant')) window = this.#memory.constant(node);
+    else if (isOp(node, 'fill')) window = this.#filled(node);
+    else throw new InternalError(`${describe(node)} is used before it is computed`);
+    this.#windows.set(node, window);
+    return window;
+  }
+
+  fresh(shape: readonly number[], dtype: DType): Window {
+    const storage = this.#memory.scratch(bytesOf(shape, dtype));
+    return { storage, dtype, offset: 0, shape, strides: contiguousStrides(shape) };
+  }
+  copy(source: Window, target: Window, label: string): void {
+    this.steps.push({
+      label: `copy ${label}`, reads: [source], writes: [target], flops: 0,
+      emit: (v) => ({ kind: 'copy', source: v(source), target: v(target) }),
+    });
+  }
+  /** The value without gaps from axis `from` on; copied, once, where it has some. */
+  compact(node: Node, from = 0): Window {
+    const window = this.window(node);
+    if (isContiguous(window, from)) return window;
+    const known = this.#copies.get(node);
+    if (known) return known;
+    const packed = this.fresh(node.shape, node.dtype);
+    this.copy(window, packed, describe(node));
+    this.#copies.set(node, packed);
+    return packed;
+  }
+  /** Where a result goes: its target, or scratch. */
+  destination(node: Node): Target {
+    const target = this.#targets.get(node);
+    if (target) {
+      this.#done.add(node);
+      if (!target.accumulate) this.#windows.set(node, target.window);
+      return target;
+    }
+    const window = this.fresh(node.shape, node.dtype);
+    this.#windows.set(node, window);
+    return { window, accumulate: false };
+  }
+
+  #filled(node: Node<'fill'>): Window {
+    const one = this.fresh([], node.dtype);
+    this.#fill(one, node.attributes.value, describe(node));
+    return { ...one, shape: node.shape, strides: node.shape.map(() => 0) };
+  }
+  #fill(target: Window, value: number, label: string): void {
+    this.steps.push({
+      label: `fill ${label}`, reads: [], writes: [target], flops: 0,
+      emit: (v) => ({ kind: 'fill', target: v(target), value }),
+    });
+  }
+
+  #unitJob(unit: Unit, nodes: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, requested: ReadonlySet<Node>): Job {
+    const inside = new Set(nodes);
+    const needs = nodes.flatMap((n) => n.inputs.filter((x) => !inside.has(x)));
+    const results = nodes.filter((n) => requested.has(n) || (consumers.get(n) ?? []).some((c) => !inside.has(c)));
+    return {
+      nodes, needs,
+      run: () => { this.steps.push(mapStep(unit, results, (n) => this.window(n), (n) => this.destination(n))); },
+    };
+  }
+  #products(node: Node, terms: readonly Node[]): void {
+    const { window, accumulate } = this.destination(node);
+    terms.forEach((term, i) => { this.steps.push(productStep(this, term, window, accumulate || i > 0)); });
+  }
+
+  /** everything that is neither element-wise nor a product: views first, then moves and look-ups */
+  #single(node: Node): void {
+    const view = this.#view(node);
+    if (view) {
+      this.#windows.set(node, view);
+      return;
+    }
+    const rule = moves[node.op];
+    if (!rule) throw new InternalError(`no lowering for ${describe(node)}`);
+    rule(this, node as never);
+  }
+
+  #view(node: Node): Window | null {
+    const x = node.inputs[0];
+    if (isOp(node, 'iota')) {
+      const n = node.shape[node.attributes.axis] ?? 1;
+      const line = node.graph.constant(Int32Array.from({ length: n }, (_, i) => i), [n], 'int32');
+      return broadcasted(this.window(line), node.shape, [node.attributes.axis]);
+    }
+    if (!x) return null;
+    if (isOp(node, 'transpose')) return transposed(this.window(x), node.attributes.permutation);
+    if (isOp(node, 'broadcast')) return broadcasted(this.window(x), node.shape, node.attributes.dims);
+    if (isOp(node, 'slice')) return sliced(this.window(x), node.attributes.starts, node.attributes.sizes, node.attributes.strides);
+    if (isOp(node, 'reverse')) return reversed(this.window(x), node.attributes.axes);
+    if (isOp(node, 'reshape')) return reshaped(this.window(x), node.shape) ?? (reshaped(this.compact(x), node.shape) as Window);
+    return null;
+  }
+
+  /** the node's value in another shape, copied if strides cannot express it */
+  reshape(node: Node, shape: readonly number[]): Window {
+    return reshaped(this.window(node), shape) ?? (reshaped(this.compact(node), shape) as Window);
+  }
+  fillWith(target: Window, value: number, label: string): void {
+    this.#fill(target, value, label);
+  }
+  push(label: Node, reads: readonly Window[], target: Target, emit: Step['emit']): void {
+    const { window, accumulate } = target;
+    this.steps.push({ label: describe(label), reads: accumulate ? [...reads, window] : reads, writes: [window], flops: 0, emit });
+  }
+  /** A destination for instructions that only store: an accumulating target is served by a later pass. */
+  plain(node: Node): Window {
+    const window = this.fresh(node.shape, node.dtype);
+    this.#windows.set(node, window);
+    return window;
+  }
+}
+
+type Move<P extends PrimitiveName> = (l: Lowering, node: Node<P>) => void;
+const first = (n: Node): Node => n.inputs[0] as Node;
+const second = (n: Node): Node => n.inputs[1] as Node;
+const product = (shape: readonly number[], from: number, to: number): number => sizeOf(shape.slice(from, to));
+
+const argReduce = (largest: boolean): Move<'argMax'> => (l, node) => {
+  const { axis } = node.attributes;
+  const x = l.window(first(node)), y = l.plain(node);
+  const kept = reshaped(y, first(node).shape.map((d, i) => (i === axis ? 1 : d))) as Window;
+  l.push(node, [x], { window: y, accumulate: false }, (v) => ({ kind: 'argReduce', x: v(x), y: v(kept), axis, largest }));
+};
+const windowMove = (mode: 'sum' | 'sumTranspose' | 'argmax'): Move<'windowSum'> => (l, node) => {
+  const a = node.attributes, n = a.window.length, source = l.compact(first(node));
+  const out = l.plain(node);
+  const flat = (w: Window): Window => reshaped(w, [product(w.shape, 0, w.shape.length - n), ...w.shape.slice(-n)]) as Window;
+  const [x, y] = mode === 'sumTranspose' ? [flat(out), flat(source)] : [flat(source), flat(out)];
+  l.push(node, [source], { window: out, accumulate: false }, (v) => ({
+    kind: 'window', mode, x: v(x), y: v(y), window: a.window, strides: a.strides, padLow: a.padLow, dilations: a.dilations,
+  }));
+};
+
+const moves: { [P in PrimitiveName]?: Move<P> } = {
+  argMax: argReduce(true),
+  argMin: argReduce(false) as unknown as Move<'argMin'>,
+  windowSum: windowMove('sum'),
+  windowSumTranspose: windowMove('sumTranspose') as unknown as Move<'windowSumTranspose'>,
+  windowArgMax: windowMove('argmax') as unknown as Move<'windowArgMax'>,
+  cumsum: (l, node) => {
+    const { axis, exclusive, reverse } = node.attributes;
+    const x = l.window(first(node)), y = l.plain(node);
+    l.push(node, [x], { window: y, accumulate: false }, (v) => ({ kind: 'cumsum', x: v(x), y: v(y), axis, exclusive, reverse }));
+  },
+  argsort: (l, node) => {
+    const { axis, descending } = node.attributes;
+    const x = l.window(first(node)), y = l.plain(node);
+    l.push(node, [x], { window: y, accumulate: false }, (v) => ({ kind: 'argsort', x: v(x), y: v(y), axis, descending }));
+  },
+  take: (l, node) => {
+    const { axis } = node.attributes, s = first(node).shape;
+    const outer = product(s, 0, axis), inner = product(s, axis + 1, s.length), count = sizeOf(second(node).shape);
+    const x = l.reshape(first(node), [outer, s[axis] as number, inner]);
+    const index = l.reshape(second(node), [count]);
+    const out = l.plain(node);
+    const y = reshaped(out, [outer, count, inner]) as Window;
+    l.push(node, [x, index], { window: out, accumulate: false }, (v) => ({ kind: 'take', x: v(x), index: v(index), y: v(y) }));
+  },
+  takeTranspose: (l, node) => {
+    const { axis, size } = node.attributes;
+    const outer = product(node.shape, 0, axis), inner = product(node.shape, axis + 1, node.shape.length), count = sizeOf(second(node).shape);
+    const y = l.reshape(first(node), [outer, count, inner]);
+    const index = l.reshape(second(node), [count]);
+    const target = l.destination(node);
+    // a destination may be a window with gaps; it is used as it is if it can be seen as [outer, size, inner]
+    const x = reshaped(target.window, [outer, size, inner]);
+    if (!x) throw new InternalError(`takeTranspose cannot write ${describe(node)} there`);
+    l.push(node, [y, index], target, (v) => ({ kind: 'takeTranspose', x: v(x), index: v(index), y: v(y), accumulate: target.accumulate }));
+  },
+  gatherElements: (l, node) => {
+    const x = l.window(first(node)), index = l.window(second(node)), y = l.plain(node);
+    l.push(node, [x, index], { window: y, accumulate: false }, (v) => ({ kind: 'gatherElements', x: v(x), index: v(index), y: v(y), axis: node.attributes.axis }));
+  },
+  scatterElements: (l, node) => {
+    const y = l.window(first(node)), index = l.window(second(node)), x = l.plain(node);
+    l.push(node, [y, index], { window: x, accumulate: false }, (v) => ({ kind: 'scatterElements', x: v(x), index: v(index), y: v(y), axis: node.attributes.axis, accumulate: false }));
+  },
+  pad: (l, node) => {
+    const { low, interior } = node.attributes;
+    const source = l.window(first(node)), out = l.plain(node);
+    l.fillWith(out, 0, describe(node));
+    const inside = sliced(out, low, source.shape, interior.map((i) => i + 1));
+    if (sizeOf(source.shape) > 0) l.copy(source, inside, describe(node));
+  },
+  concat: (l, node) => {
+    const { axis } = node.attributes, out = l.plain(node);
+    let at = 0;
+    for (const part of node.inputs) {
+      const inside = sliced(out, part.shape.map((_, i) => (i === axis ? at : 0)), part.shape, part.shape.map(() => 1));
+      if (sizeOf(part.shape) > 0) l.copy(l.window(part), inside, describe(node));
+      at += part.shape[axis] as number;
+    }
+  },
+};
+
+/** Jobs in an order in which every need is met, otherwise as the nodes were made. */
+function schedule(jobs: readonly Job[]): Job[] {
+  const jobOf = new Map<Node, Job>();
+  for (const job of jobs) for (const n of job.nodes) jobOf.set(n, job);
+  const waiting = new Map<Job, number>();
+  const unlocks = new Map<Job, Job[]>();
+  for (const job of jobs) {
+    const needed = new Set(job.needs.flatMap((n) => { const j = jobOf.get(n); return j && j !== job ? [j] : []; }));
+    waiting.set(job, needed.size);
+    for (const j of needed) unlocks.set(j, [...(unlocks.get(j) ?? []), job]);
+  }
+  const key = (job: Job): number => job.nodes.reduce((m, n) => Math.max(m, n.id), 0);
+  const ready = new MinHeap<Job>(key);
+  for (const job of jobs) if (waiting.get(job) === 0) ready.push(job);
+  const order: Job[] = [];
+  for (let job = ready.pop(); job; job = ready.pop()) {
+    order.push(job);
+    for (const next of unlocks.get(job) ?? []) {
+      const left = (waiting.get(next) as number) - 1;
+      waiting.set(next, left);
+      if (left === 0) ready.push(next);
+    }
+  }
+  if (order.length !== jobs.length) throw new InternalError('compile: instructions wait for one another');
+  return order;
+}
+
+class MinHeap<T> {
+  readonly #items: { key: number; item: T }[] = [];
+  readonly #key: (item: T) => number;
+  constructor(key: (item: T) => number) {
+    this.#key = key;
+  }
+  push(item: T): void {
+    const heap = this.#items;
+    const entry = { key: this.#key(item), item };
+    let i = heap.push(entry) - 1;
+    while (i > 0) {
+      const up = (i - 1) >> 1;
+      const parent = heap[up] as typeof entry;
+      if (parent.key <= entry.key) break;
+      heap[i] = parent;
+      i = up;
+    }
+    heap[i] = entry;
+  }
+  pop(): T | undefined {
+    const heap = this.#items;
+    const top = heap[0];
+    const last = heap.pop();
+    if (!top || !last) return undefined;
+    if (heap.length > 0) {
+      let i = 0;
+      for (;;) {
+        const left = 2 * i + 1;
+        if (left >= heap.length) break;
+        const right = left + 1;
+        const child = right < heap.length && (heap[right] as typeof last).key < (heap[left] as typeof last).key ? right : left;
+        const down = heap[child] as typeof last;
+        if (down.key >= last.key) break;
+        heap[i] = down;
+        i = child;
+      }
+      heap[i] = last;
+    }
+    return top.item;
+  }
+}
