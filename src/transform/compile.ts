@@ -30,6 +30,7 @@ export interface OutputPlacement extends Placement {
 }
 
 export interface CompileRequest {
+  /** values given from outside: inputs, or any nodes computed elsewhere */
   readonly inputs: ReadonlyMap<Node, Placement>;
   readonly outputs: readonly OutputPlacement[];
 }
@@ -67,7 +68,7 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
     return { storage, dtype: node.dtype, offset: p.offset ?? 0, shape: node.shape, strides };
   };
 
-  const order = reachable(outputs.map((o) => o.node));
+  const order = reachable(outputs.map((o) => o.node), inputs);
   const constants = new ConstantPool();
   const lowering = new Lowering({
     scratch: (bytes) => storageOf(bytes, null),
@@ -78,25 +79,31 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
   });
 
   const consumers = new Map<Node, Node[]>();
-  for (const n of order) for (const x of n.inputs) consumers.set(x, [...(consumers.get(x) ?? []), n]);
+  for (const n of order) {
+    if (inputs.has(n)) continue;
+    for (const x of n.inputs) {
+      const list = consumers.get(x);
+      if (list) list.push(n);
+      else consumers.set(x, [n]);
+    }
+  }
   const requested = new Set(outputs.map((o) => o.node));
 
   for (const node of order) {
-    if (!isOp(node, 'input')) continue;
     const place = inputs.get(node);
-    if (!place) throw new InternalError(`compile: input '${node.attributes.name}' ${describe(node)} has no place`);
-    lowering.define(node, placed(place, node));
+    if (place) lowering.define(node, placed(place, node));
+    else if (isOp(node, 'input')) throw new InternalError(`compile: input '${node.attributes.name}' ${describe(node)} has no place`);
   }
   // Where a result is wanted, it is computed in place if it is wanted once and nothing else reads it or it is a plain store.
   const targets = new Map<Node, { window: Window; accumulate: boolean }>();
   for (const o of outputs) {
-    if (isLeaf(o.node) || outputs.some((p) => p !== o && p.node === o.node)) continue;
+    if (inputs.has(o.node) || isLeaf(o.node) || outputs.some((p) => p !== o && p.node === o.node)) continue;
     const accumulate = o.accumulate ?? false;
     if (accumulate && (consumers.get(o.node)?.length ?? 0) > 0) continue;
     targets.set(o.node, { window: placed(o, o.node), accumulate });
   }
-  const sums = findSums(order, consumers, requested);
-  const units = fuse(order, consumers, new Set([...sums.terms.keys(), ...sums.replaced]));
+  const sums = findSums(order, consumers, { has: (n) => requested.has(n) || inputs.has(n) });
+  const units = fuse(order, consumers, new Set([...sums.terms.keys(), ...sums.replaced, ...inputs.keys()]));
   lowering.run(order, units, consumers, targets, requested, sums);
   for (const o of outputs) {
     if (!lowering.wroteTarget(o.node)) lowering.store(o.node, placed(o, o.node), o.accumulate ?? false);
@@ -104,7 +111,7 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
   return finish(lowering, names, constants);
 }
 
-const isLeaf = (n: Node): boolean => isOp(n, 'input') || isOp(n, 'constant') || isOp(n, 'fill');
+const isLeaf = (n: Node): boolean => isOp(n, 'constant') || isOp(n, 'fill');
 
 /** The bytes of all constants, each 64-byte aligned. */
 class ConstantPool {

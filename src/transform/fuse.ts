@@ -84,7 +84,7 @@ export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readon
   // Reductions join the unit that makes their operand; all in one unit reduce the same axes.
   const loose: Unit[] = [];
   for (const n of order) {
-    if (!isReduction(n)) continue;
+    if (!isReduction(n) || pinned.has(n)) continue;
     const x = n.inputs[0] as Node;
     const unit = fusable(x) ? units.get(root(x)) : undefined;
     const axes = (r: Node): string => (r.attributes as { axes: readonly number[] }).axes.join();

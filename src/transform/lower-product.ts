@@ -18,7 +18,7 @@ export interface Sums {
  * Additions whose operands are products used nowhere else: each further product accumulates onto the first, which
  * saves writing and reading a whole intermediate. Nested sums are flattened.
  */
-export function findSums(order: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, requested: ReadonlySet<Node>): Sums {
+export function findSums(order: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, requested: { has(n: Node): boolean }): Sums {
   const terms = new Map<Node, Node[]>();
   const replaced = new Set<Node>();
   const termsOf = (n: Node): Node[] | null => {
@@ -26,7 +26,7 @@ export function findSums(order: readonly Node[], consumers: ReadonlyMap<Node, re
     return isProduct(n) ? [n] : (terms.get(n) ?? null);
   };
   for (const n of order) {
-    if (!isOp(n, 'add') || n.inputs[0] === n.inputs[1]) continue;
+    if (!isOp(n, 'add') || n.inputs[0] === n.inputs[1] || n.dtype === 'int32') continue;
     const a = termsOf(n.inputs[0] as Node), b = termsOf(n.inputs[1] as Node);
     if (!a || !b) continue;
     for (const x of n.inputs) {

@@ -64,7 +64,7 @@ export class Lowering {
       jobs.push(this.#unitJob(unit, nodes, consumers, requested));
     }
     for (const node of order) {
-      if (inUnit.has(node) || sums.replaced.has(node) || isOp(node, 'input') || isOp(node, 'fill') || isOp(node, 'constant')) continue;
+      if (inUnit.has(node) || sums.replaced.has(node) || this.#windows.has(node) || isOp(node, 'fill') || isOp(node, 'constant')) continue;
       const terms = sums.terms.get(node);
       if (terms) jobs.push({ nodes: [node], needs: terms.flatMap((t) => t.inputs), run: () => { this.#products(node, terms); } });
       else if (isProduct(node)) jobs.push({ nodes: [node], needs: node.inputs, run: () => { this.#products(node, [node]); } });

@@ -1,13 +1,13 @@
 import type { Node } from '../graph/index.js';
 
-/** Every node the outputs need, in topological order (ids ascend along every edge). */
-export function reachable(outputs: Iterable<Node>): Node[] {
+/** Every node the outputs need, in topological order (ids ascend along every edge). Nodes in `stop` are leaves. */
+export function reachable(outputs: Iterable<Node>, stop?: { has(node: Node): boolean }): Node[] {
   const seen = new Set<Node>();
   const stack = [...outputs];
   for (let node = stack.pop(); node; node = stack.pop()) {
     if (seen.has(node)) continue;
     seen.add(node);
-    stack.push(...node.inputs);
+    if (!stop?.has(node)) stack.push(...node.inputs);
   }
   return [...seen].sort((a, b) => a.id - b.id);
 }
