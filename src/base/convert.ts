@@ -79,9 +79,9 @@ function fill<T extends Float32Array | Float64Array>(array: NdArray, out: T): T 
 
 /**
  * Every element as int32; the array's own memory when it is int32 already. Floating-point arrays must hold
- * whole numbers. `what` names the array in the InputError for a value that does not fit.
+ * whole numbers. `where` names an element, by its position in `data`, in the InputError for a value that does not fit.
  */
-export function toInt32(array: NdArray, what: string): Int32Array {
+export function toInt32(array: NdArray, where: (position: number) => string): Int32Array {
   if (array.dtype === 'int32') return array.data;
   const out = new Int32Array(array.data.length);
   const wide = array.dtype === 'int64' || array.dtype === 'uint64';
@@ -90,7 +90,7 @@ export function toInt32(array: NdArray, what: string): Int32Array {
     const value = Number(values[i]);
     out[i] = value;
     if (out[i] !== value) {
-      throw new InputError(`${what} holds ${String(values[i])} at position ${i}, which is not a 32-bit integer`);
+      throw new InputError(`${where(i)} is ${String(values[i])}, which is not a 32-bit integer`);
     }
   }
   return out;

@@ -1,5 +1,6 @@
 /** GraphProto, NodeProto, AttributeProto and FunctionProto. */
-import { decodeEntry, decodeSparseTensor, decodeTensor, quoted, type Source } from './decode-tensor.js';
+import { quoted } from '../../base/quote.js';
+import { decodeEntry, decodeSparseTensor, decodeTensor, type Source } from './decode-tensor.js';
 import { decodeType, decodeValueInfo } from './decode-type.js';
 import {
   type OnnxAttribute, type OnnxAttributeType, type OnnxFunction, type OnnxGraph, type OnnxNode,

@@ -1,4 +1,5 @@
 /** TensorProto and SparseTensorProto: structure and checks; the numbers stay where they are. */
+import { quoted } from '../../base/quote.js';
 import { type OnnxDataType, onnxDataTypes } from './datatypes.js';
 import type { OnnxExternal, OnnxPayload, OnnxSparseTensor, OnnxTensor } from './types.js';
 import type { WireReader } from './wire.js';
@@ -120,10 +121,4 @@ export function decodeSparseTensor(r: WireReader, source: Source): OnnxSparseTen
   }
   if (!values || !indices) r.fail('a sparse tensor without values or indices');
   return { values, indices, dims };
-}
-
-/** A name from a file inside a message: cut, and free of control characters. */
-export function quoted(text: string): string {
-  const clean = text.replace(/[\p{Cc}\p{Cf}]/gu, '?');
-  return `"${clean.length > 80 ? `${clean.slice(0, 77)}...` : clean}"`;
 }

@@ -1,8 +1,8 @@
 /** The numbers of a tensor, wherever the file keeps them. */
 import { InputError, UnsupportedError } from '../../base/errors.js';
 import { type ArrayDType, type NdArray, arrayStorage, checkedCount, fromBytes } from '../../base/ndarray.js';
+import { quoted } from '../../base/quote.js';
 import { type OnnxDataType, bitsPerElement } from './datatypes.js';
-import { quoted } from './decode-tensor.js';
 import { checkExternal, readExternal } from './external.js';
 import { minifloatTable } from './minifloat.js';
 import type { OnnxTensor } from './types.js';

@@ -1,0 +1,199 @@
+/** Samples for a model: named arrays that share their first axis, read batch by batch. */
+import { createHash } from 'node:crypto';
+import { toFloat32, toInt32 } from '../base/convert.js';
+import { InputError } from '../base/errors.js';
+import { type NdArray, elementCount, isFloat, toBytes } from '../base/ndarray.js';
+import type { ArraySource } from './source.js';
+import { type Standardization, checkChannels, standardize } from './standardize.js';
+
+/**
+ * What batches hold. Integers of any width arrive as int32, float16 as float32, and bytes as float32 where they
+ * are images (IDX, or standardised).
+ */
+export type DataDType = 'float32' | 'float64' | 'int32' | 'bool';
+
+export interface ArraySpec {
+  readonly dtype: DataDType;
+  /** without the leading axis of samples */
+  readonly sampleShape: readonly number[];
+}
+
+export interface Batch {
+  /** shapes are [count, ...sampleShape] */
+  readonly inputs: Map<string, NdArray<DataDType>>;
+  readonly target?: NdArray<DataDType>;
+}
+
+export interface Dataset extends AsyncDisposable {
+  /** at least 1 */
+  readonly samples: number;
+  readonly inputs: ReadonlyMap<string, ArraySpec>;
+  readonly target?: ArraySpec;
+  /**
+   * Samples [start, start + count), in the data's order. Treat the arrays as read-only: they may share memory
+   * with the data. Throws InputError for a range outside the data, and for damaged files, NaN, infinities and
+   * integers beyond 32 bits, naming array and sample.
+   */
+  batch(start: number, count: number): Promise<Batch>;
+  /** SHA-256 of names, types, shapes and values as batches give them; the same for any file format. Reads all data once. */
+  fingerprint(): Promise<string>;
+  /** Closes files. Batches asked for afterwards are refused. */
+  dispose(): Promise<void>;
+}
+
+export interface DatasetParts {
+  readonly inputs: ReadonlyMap<string, ArraySource>;
+  readonly target: ArraySource | undefined;
+  /** First samples to use; default: all. */
+  readonly samples: number | undefined;
+  readonly standardization: Standardization | undefined;
+  /** Inputs that are images whatever their dtype, so that bytes become float32. */
+  readonly images: ReadonlySet<string>;
+  close(): Promise<void>;
+}
+
+/** Joins arrays into a data set. Throws InputError where they do not fit together. */
+export function makeDataset(parts: DatasetParts): Dataset {
+  const samples = countSamples(parts);
+  const inputs = new Map<string, Column>();
+  for (const [name, source] of parts.inputs) {
+    inputs.set(name, new Column(source, parts.standardization, parts.images.has(name)));
+  }
+  if (parts.standardization && ![...inputs.values()].some((column) => column.standardized)) {
+    throw new InputError('scale, mean and std are given, but no input holds floats or bytes that they could apply to');
+  }
+  const target = parts.target && new Column(parts.target, undefined, false);
+  return new ArrayDataset(samples, inputs, target, parts.close);
+}
+
+function countSamples({ inputs, target, samples }: DatasetParts): number {
+  const sources = [...inputs.values(), ...(target ? [target] : [])];
+  const [first] = sources;
+  if (!first || inputs.size === 0) throw new InputError('the data hold no input arrays');
+  for (const { what, shape } of sources) {
+    if (shape.length === 0) throw new InputError(`${what} is a single number; it needs a first axis that counts samples`);
+    if (shape[0] !== first.shape[0]) {
+      throw new InputError(`${first.what} has ${first.shape[0]!} samples, ${what} has ${shape[0]!}; they must agree`);
+    }
+    if (elementCount(shape) === 0) throw new InputError(`${what} is empty: its shape is [${shape.join(', ')}]`);
+  }
+  const present = first.shape[0]!;
+  if (samples === undefined) return present;
+  if (!Number.isSafeInteger(samples) || samples < 1) throw new InputError(`samples must be a whole number above 0, not ${samples}`);
+  if (samples > present) throw new InputError(`${samples} samples are asked for, ${first.what} has ${present}`);
+  return samples;
+}
+
+/** One array and how its stored values become those of a batch. */
+class Column {
+  readonly spec: ArraySpec;
+  readonly standardized: boolean;
+
+  constructor(
+    private readonly source: ArraySource,
+    private readonly standardization: Standardization | undefined,
+    isImage: boolean,
+  ) {
+    const { dtype, shape, what } = source;
+    const bytes = dtype === 'uint8' || dtype === 'int8';
+    this.standardized = standardization !== undefined && (isFloat(dtype) || bytes);
+    const asFloat = isFloat(dtype) || (bytes && (isImage || this.standardized));
+    this.spec = {
+      dtype: dtype === 'float64' || dtype === 'bool' ? dtype : asFloat ? 'float32' : 'int32',
+      sampleShape: shape.slice(1),
+    };
+    if (standardization && this.standardized) checkChannels(standardization, this.spec.sampleShape, what);
+  }
+
+  async rows(start: number, count: number): Promise<NdArray<DataDType>> {
+    const raw = await this.source.rows(start, count);
+    const { shape } = raw;
+    switch (this.spec.dtype) {
+      case 'bool':
+        // Other bytes than 0 and 1 would mean different things to different kernels.
+        return { dtype: 'bool', shape, data: (raw as NdArray<'bool'>).data.map((byte) => (byte === 0 ? 0 : 1)) };
+      case 'int32':
+        return { dtype: 'int32', shape, data: toInt32(raw, (position) => this.where(position, start)) };
+      case 'float32':
+        return { dtype: 'float32', shape, data: this.finish(toFloat32(raw), raw, start) };
+      case 'float64':
+        return { dtype: 'float64', shape, data: this.finish((raw as NdArray<'float64'>).data, raw, start) };
+    }
+  }
+
+  private finish<T extends Float32Array | Float64Array>(values: T, raw: NdArray, start: number): T {
+    let data = values;
+    if (this.standardization && this.standardized) {
+      // toFloat32 may have returned the source's own memory, which is read again for the next product.
+      if (data.buffer === raw.data.buffer) data = data.slice() as T;
+      standardize(data, this.spec.sampleShape, this.standardization);
+    }
+    const bad = data.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) {
+      throw new InputError(`${this.where(bad, start)} is ${data[bad]!}; every value must be finite`);
+    }
+    return data;
+  }
+
+  private where(position: number, start: number): string {
+    const perSample = elementCount(this.spec.sampleShape);
+    return `${this.source.what}: element ${position % perSample} of sample ${start + Math.floor(position / perSample)}`;
+  }
+}
+
+class ArrayDataset implements Dataset {
+  readonly inputs: ReadonlyMap<string, ArraySpec>;
+  readonly target?: ArraySpec;
+  private disposed = false;
+  private digest: Promise<string> | undefined;
+
+  constructor(
+    readonly samples: number,
+    private readonly inputColumns: ReadonlyMap<string, Column>,
+    private readonly targetColumn: Column | undefined,
+    private readonly close: () => Promise<void>,
+  ) {
+    this.inputs = new Map([...inputColumns].map(([name, { spec }]) => [name, spec]));
+    if (targetColumn) this.target = targetColumn.spec;
+  }
+
+  async batch(start: number, count: number): Promise<Batch> {
+    if (this.disposed) throw new InputError('the data set has been disposed of');
+    if (!Number.isSafeInteger(start) || !Number.isSafeInteger(count) || start < 0 || count < 1 || start + count > this.samples) {
+      throw new InputError(`samples ${start} to ${start + count} are asked for, the data set has ${this.samples}`);
+    }
+    const inputs = new Map<string, NdArray<DataDType>>();
+    for (const [name, column] of this.inputColumns) inputs.set(name, await column.rows(start, count));
+    return { inputs, ...(this.targetColumn ? { target: await this.targetColumn.rows(start, count) } : {}) };
+  }
+
+  fingerprint(): Promise<string> {
+    this.digest ??= this.hash();
+    return this.digest;
+  }
+
+  private async hash(): Promise<string> {
+    const specs = [...this.inputs, ...(this.target ? [['target', this.target] as const] : [])];
+    const hash = createHash('sha256').update(JSON.stringify([this.samples, specs]));
+    // Values of different arrays are hashed in turns, so the step must follow from the specs alone.
+    const perSample = specs.reduce((sum, [, { sampleShape }]) => sum + elementCount(sampleShape), 0);
+    const step = Math.max(1, Math.floor(2 ** 20 / perSample));
+    for (let start = 0; start < this.samples; start += step) {
+      const { inputs, target } = await this.batch(start, Math.min(step, this.samples - start));
+      for (const array of inputs.values()) hash.update(toBytes(array));
+      if (target) hash.update(toBytes(target));
+    }
+    return hash.digest('hex');
+  }
+
+  async dispose(): Promise<void> {
+    if (this.disposed) return;
+    this.disposed = true;
+    await this.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
