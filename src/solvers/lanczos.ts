@@ -103,7 +103,7 @@ class Run {
   readonly #count: number;
   readonly #diagonals: Float64Array[];
   readonly #couplings: Float64Array[];
-  #startNorms = new Float64Array(0);
+  #startNorms: Float64Array = new Float64Array(0);
   #scale = 0;
   #asymmetry = 0;
 
