@@ -12,6 +12,8 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 /** The checksum of `data`, continuing from that of the bytes before it. */
 export function crc32(data: Uint8Array, before = 0): number {
+  // zlib returns 0, not `before`, for the null pointer that an empty array has.
+  if (data.length === 0) return before;
   return native ? native(data, before) : crc32ByTable(data, before);
 }
 

@@ -1,9 +1,9 @@
-/** GraphProto, NodeProto, AttributeProto and FunctionProto. */
+/** GraphProto, NodeProto and AttributeProto. */
 import { quoted } from '../../base/quote.js';
 import { decodeEntry, decodeSparseTensor, decodeTensor, type Source } from './decode-tensor.js';
 import { decodeType, decodeValueInfo } from './decode-type.js';
 import {
-  type OnnxAttribute, type OnnxAttributeType, type OnnxFunction, type OnnxGraph, type OnnxNode,
+  type OnnxAttribute, type OnnxAttributeType, type OnnxGraph, type OnnxNode,
   type OnnxSparseTensor, type OnnxTensor, type OnnxType, type OnnxValueInfo, onnxAttributeTypes,
 } from './types.js';
 import type { WireReader } from './wire.js';
@@ -50,7 +50,7 @@ export function decodeGraph(r: WireReader, source: Source): OnnxGraph {
   return { name, docString, nodes, initializers, sparseInitializers, inputs, outputs, valueInfos };
 }
 
-function decodeNode(r: WireReader, source: Source): OnnxNode {
+export function decodeNode(r: WireReader, source: Source): OnnxNode {
   let name = '';
   let opType = '';
   let domain = '';
@@ -98,11 +98,11 @@ function decodeNode(r: WireReader, source: Source): OnnxNode {
 }
 
 /** The standard domain has two spellings. */
-function standardDomain(domain: string): string {
+export function standardDomain(domain: string): string {
   return domain === 'ai.onnx' ? '' : domain;
 }
 
-function addAttribute(r: WireReader, source: Source, into: Map<string, OnnxAttribute>): void {
+export function addAttribute(r: WireReader, source: Source, into: Map<string, OnnxAttribute>): void {
   const at = r.at;
   const attribute = decodeAttribute(r.message(), source);
   if (into.has(attribute.name)) r.fail(`attribute ${quoted(attribute.name)} stands twice in one node`, at);
@@ -231,70 +231,3 @@ const fieldTypes: Readonly<Record<number, OnnxAttributeType>> = {
   2: 'float', 3: 'int', 4: 'string', 5: 'tensor', 6: 'graph', 7: 'floats', 8: 'ints', 9: 'strings',
   10: 'tensors', 11: 'graphs', 14: 'typeProto', 15: 'typeProtos', 22: 'sparseTensor', 23: 'sparseTensors',
 };
-
-export function decodeFunction(r: WireReader, source: Source): OnnxFunction {
-  let name = '';
-  let domain = '';
-  let overload = '';
-  let docString = '';
-  const inputs: string[] = [];
-  const outputs: string[] = [];
-  const attributes: string[] = [];
-  const attributeDefaults = new Map<string, OnnxAttribute>();
-  const nodes: OnnxNode[] = [];
-  const valueInfos: OnnxValueInfo[] = [];
-  const opsetImports = new Map<string, number>();
-  while (r.next()) {
-    switch (r.field) {
-      case 1:
-        name = r.string();
-        break;
-      case 4:
-        inputs.push(r.string());
-        break;
-      case 5:
-        outputs.push(r.string());
-        break;
-      case 6:
-        attributes.push(r.string());
-        break;
-      case 7:
-        nodes.push(decodeNode(r.message(), source));
-        break;
-      case 8:
-        docString = r.string();
-        break;
-      case 9:
-        decodeOpsetImport(r.message(), opsetImports);
-        break;
-      case 10:
-        domain = standardDomain(r.string());
-        break;
-      case 11:
-        addAttribute(r, source, attributeDefaults);
-        break;
-      case 12:
-        valueInfos.push(decodeValueInfo(r.message()));
-        break;
-      case 13:
-        overload = r.string();
-        break;
-      default:
-        r.skip();
-    }
-  }
-  return {
-    name, domain, overload, docString, inputs, outputs, attributes, attributeDefaults, nodes, valueInfos, opsetImports,
-  };
-}
-
-export function decodeOpsetImport(r: WireReader, into: Map<string, number>): void {
-  let domain = '';
-  let version = 0;
-  while (r.next()) {
-    if (r.field === 1) domain = standardDomain(r.string());
-    else if (r.field === 2) version = r.size('operator-set version');
-    else r.skip();
-  }
-  into.set(domain, version);
-}

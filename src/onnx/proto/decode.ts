@@ -1,6 +1,7 @@
 /** Bytes of an ONNX file → OnnxModel. */
 import { InputError } from '../../base/errors.js';
-import { decodeFunction, decodeGraph, decodeOpsetImport } from './decode-graph.js';
+import { decodeFunction, decodeOpsetImport } from './decode-function.js';
+import { decodeGraph } from './decode-graph.js';
 import { decodeEntry, type Source } from './decode-tensor.js';
 import type { OnnxFunction, OnnxGraph, OnnxModel } from './types.js';
 import { WireReader } from './wire.js';
