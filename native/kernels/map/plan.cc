@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
+
 namespace hessia::cpu {
 namespace {
 
@@ -10,7 +12,7 @@ constexpr int64_t kCacheBytes = 28 * 1024;  // registers of a tile; leaves room 
 constexpr int64_t kMostSegments = 64;       // parts of one reduction, and tiles each has at least
 constexpr int64_t kTilesPerSegment = 16;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 
 // Columns, rows, tiles and units, for tiles of about `target` elements.
 void set_extents(TilePlan& p, const MapLayout& layout, int64_t target) {
