@@ -7,6 +7,11 @@ import type { Window } from './views.js';
 
 export const isProduct = (n: Node): boolean => isOp(n, 'dot') || isOp(n, 'conv') || isOp(n, 'convInput') || isOp(n, 'convWeight');
 
+/** how many leading axes of a convolution's result may have gaps after them: the k of a block of products */
+export function leadingAxes(node: Node): number {
+  return isOp(node, 'conv') || isOp(node, 'convInput') || isOp(node, 'convWeight') ? Math.max(0, node.shape.length - node.attributes.strides.length - 2) : 0;
+}
+
 export interface Sums {
   /** sum → the products that are its terms */
   readonly terms: ReadonlyMap<Node, readonly Node[]>;

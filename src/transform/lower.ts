@@ -6,7 +6,7 @@ import type { Instruction, View } from '../program/format.js';
 import type { Unit } from './fuse.js';
 import { mapStep } from './lower-map.js';
 import type { Sums } from './lower-product.js';
-import { isProduct, productStep } from './lower-product.js';
+import { isProduct, leadingAxes, productStep } from './lower-product.js';
 import type { Storage, Window } from './views.js';
 import { broadcasted, bytesOf, contiguousStrides, isContiguous, reshaped, reversed, sliced, transposed } from './views.js';
 
@@ -80,7 +80,8 @@ export class Lowering {
       this.steps.push({
         label: `add ${describe(node)}`, reads: [source, target], writes: [target], flops: 0,
         emit: (v) => ({
-          kind: 'map', compute: node.dtype === 'float64' ? 'float64' : 'float32', shape: node.shape, reducedAxes: [],
+          // float64 holds every int32 exactly
+          kind: 'map', compute: node.dtype === 'float32' ? 'float32' : 'float64', shape: node.shape, reducedAxes: [],
           inputs: [v(source)], code: [], outputs: [{ register: 0, view: v(target), reduce: 'none', accumulate }],
         }),
       });
@@ -120,10 +121,10 @@ export class Lowering {
     this.#copies.set(node, packed);
     return packed;
   }
-  /** Where a result goes: its target, or scratch. */
-  destination(node: Node): Target {
+  /** Where a result goes: its target if the instruction can write there, or scratch (a later pass then stores it). */
+  destination(node: Node, accepts: (target: Window) => boolean = () => true): Target {
     const target = this.#targets.get(node);
-    if (target) {
+    if (target && accepts(target.window)) {
       this.#done.add(node);
       if (!target.accumulate) this.#windows.set(node, target.window);
       return target;
@@ -155,7 +156,9 @@ export class Lowering {
     };
   }
   #products(node: Node, terms: readonly Node[]): void {
-    const { window, accumulate } = this.destination(node);
+    // convolutions write without gaps; a term decides, as the sum of convolutions is no convolution itself
+    const gapless = terms.find((t) => !isOp(t, 'dot'));
+    const { window, accumulate } = this.destination(node, (w) => !gapless || isContiguous(w, leadingAxes(gapless)));
     terms.forEach((term, i) => { this.steps.push(productStep(this, term, window, accumulate || i > 0)); });
   }
 
@@ -257,10 +260,9 @@ const moves: { [P in PrimitiveName]?: Move<P> } = {
     const outer = product(node.shape, 0, axis), inner = product(node.shape, axis + 1, node.shape.length), count = sizeOf(second(node).shape);
     const y = l.reshape(first(node), [outer, count, inner]);
     const index = l.reshape(second(node), [count]);
-    const target = l.destination(node);
-    // a destination may be a window with gaps; it is used as it is if it can be seen as [outer, size, inner]
-    const x = reshaped(target.window, [outer, size, inner]);
-    if (!x) throw new InternalError(`takeTranspose cannot write ${describe(node)} there`);
+    // a target may have gaps; it serves if it can be seen as [outer, size, inner]
+    const target = l.destination(node, (w) => reshaped(w, [outer, size, inner]) !== null);
+    const x = reshaped(target.window, [outer, size, inner]) as Window;
     l.push(node, [y, index], target, (v) => ({ kind: 'takeTranspose', x: v(x), index: v(index), y: v(y), accumulate: target.accumulate }));
   },
   gatherElements: (l, node) => {
