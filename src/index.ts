@@ -1,0 +1,25 @@
+/**
+ * hessia: second-order and curvature analysis of neural networks.
+ *
+ *   const model = await loadModel('cnn.onnx');
+ *   const data = await openDataset('test.npz');
+ *   const H = await hessian(meanLoss(model, crossEntropy(), data));
+ *   const s = await spectrum(H, { steps: 100, probes: 10 });
+ */
+export * from './base/errors.js';
+export * from './data/index.js';
+export { Block, type FloatArray } from './device/block.js';
+export { Device } from './device/device.js';
+export { type DeviceName, type DeviceOptions, openDevice } from './device/open.js';
+export type { FloatDType } from './graph/index.js';
+export { binaryCrossEntropy, crossEntropy, type Loss, lossByName, meanSquaredError, outputLoss } from './model/loss.js';
+export { meanLoss, type MeanLoss, type MeanLossOptions } from './model/mean-loss.js';
+export type { Model, ModelInput, ModelOutput, Parameter } from './model/model.js';
+export { loadOnnx as loadModel } from './onnx/index.js';
+export * from './operators/algebra.js';
+export * from './operators/create.js';
+export { type CurvatureName, CurvatureOperator, type MemoryPlan } from './operators/curvature.js';
+export { type GradientResult } from './operators/gradient.js';
+export * from './operators/linear-operator.js';
+export * from './operators/user-operator.js';
+export { spectrum, type SpectrumOptions, type SpectrumResult } from './solvers/spectrum.js';

@@ -1,0 +1,218 @@
+/**
+ * An objective on a device: parameters and batches in device memory, and programs run over every batch.
+ *
+ * Each batch adds its share to the results, so whatever the batch size, the sum is the same mean. Data that fit stay
+ * on the device; otherwise they are read again for every pass.
+ */
+import { toFloat32, toFloat64, toInt32 } from '../base/convert.js';
+import { InternalError } from '../base/errors.js';
+import { philoxNormal, philoxUniform } from '../base/philox.js';
+import type { Device } from '../device/device.js';
+import type { NativeBuffer } from '../device/native.js';
+import type { Attachment } from '../device/program.js';
+import { LoadedProgram } from '../device/program.js';
+import type { FloatDType, Node } from '../graph/index.js';
+import { sizeOf } from '../graph/index.js';
+import { bytesPerElement } from '../program/format.js';
+import type { CompiledProgram, OutputPlacement, Placement } from '../transform/compile.js';
+import { compile } from '../transform/compile.js';
+import { align } from '../transform/plan.js';
+import { bytesOf } from '../transform/views.js';
+import type { Formulation, Objective } from './objective.js';
+
+/** Random numbers that a Fisher's labels are drawn with. */
+export interface LabelDraws {
+  readonly draws: number;
+  readonly seed: number;
+}
+
+/** A formulation with the leaves that only some operators use. */
+export interface BatchGraph extends Formulation {
+  /** 1/(loss terms of this sample): the weight that makes ℓₙ PyTorch's loss on sample n alone */
+  readonly own: Node;
+  /** [draws, …] numbers for drawn labels; null without a likelihood */
+  readonly random: Node | null;
+  /** where every leaf that is not a tangent lies */
+  readonly places: ReadonlyMap<Node, Placement>;
+  readonly dataBytes: number;
+}
+
+export interface ExecutionOptions {
+  readonly device: Device;
+  readonly dtype: FloatDType;
+  readonly labels?: LabelDraws | undefined;
+  /** bytes of batches to keep on the device; the rest is read again for each pass */
+  readonly dataBudget?: number | undefined;
+}
+
+/** Philox streams set apart from those of probes, which count from 0. */
+const labelStream = 2 ** 40;
+
+export class Execution {
+  readonly objective: Objective;
+  readonly device: Device;
+  readonly dtype: FloatDType;
+  readonly parameters: NativeBuffer;
+  readonly #labels: LabelDraws | undefined;
+  readonly #dataBudget: number;
+  readonly #graphs = new Map<number, BatchGraph>();
+  readonly #resident = new Map<number, NativeBuffer>();
+  readonly #programs: LoadedProgram[] = [];
+  #scratch: NativeBuffer | undefined;
+  #counts: Float64Array;
+  #total: number;
+
+  private constructor(objective: Objective, options: ExecutionOptions, counts: Float64Array) {
+    this.objective = objective;
+    this.device = options.device;
+    this.dtype = options.dtype;
+    this.#labels = options.labels;
+    this.#dataBudget = options.dataBudget ?? Number.POSITIVE_INFINITY;
+    this.#counts = counts;
+    this.#total = counts.reduce((a, b) => a + b, 0);
+    const size = bytesPerElement[this.dtype];
+    this.parameters = this.device.allocate(objective.dimension * size);
+    objective.parameters.forEach((p, i) => {
+      const values = this.dtype === 'float32' ? Float32Array.from(p.values()) : Float64Array.from(p.values());
+      this.device.guard(() => { this.device.native.write(this.parameters, (objective.offsets[i] as number) * size, values); });
+    });
+  }
+
+  static async create(objective: Objective, options: ExecutionOptions): Promise<Execution> {
+    return new Execution(objective, options, await objective.counts());
+  }
+
+  /** samples that the program for this batch takes, padding included */
+  extent(batch: number): number {
+    return this.objective.pads ? this.objective.batchSize : this.objective.samplesOf(batch);
+  }
+
+  /** The graph of a batch; shared by all batches of its extent. */
+  graph(batch: number): BatchGraph {
+    const samples = this.extent(batch);
+    let known = this.#graphs.get(samples);
+    if (!known) this.#graphs.set(samples, (known = this.#build(samples)));
+    return known;
+  }
+
+  #build(samples: number): BatchGraph {
+    const f = this.objective.formulate(samples, this.dtype);
+    const { graph } = f;
+    const own = graph.input('own', f.weight.shape, this.dtype);
+    const likelihood = f.bound.likelihood;
+    const random = likelihood && this.#labels
+      ? graph.input('random', [this.#labels.draws, ...likelihood.randomShape(f.output.shape)], this.dtype)
+      : null;
+    const places = new Map<Node, Placement>();
+    f.parameters.forEach((p, i) => { places.set(p, { binding: 'parameters', offset: this.objective.offsets[i] as number }); });
+    let bytes = 0;
+    for (const leaf of [...f.inputs.values(), f.target, f.weight, own, random]) {
+      if (!leaf) continue;
+      places.set(leaf, { binding: 'data', offset: bytes / bytesPerElement[leaf.dtype] });
+      bytes = align(bytes + bytesOf(leaf.shape, leaf.dtype));
+    }
+    return { ...f, own, random, places, dataBytes: bytes };
+  }
+
+  /** Compiles and loads a program over leaves of `graph` and the further placed nodes. */
+  load(graph: BatchGraph, inputs: ReadonlyMap<Node, Placement>, outputs: readonly OutputPlacement[]): LoadedProgram {
+    return this.loadCompiled(compile({ inputs: new Map([...graph.places, ...inputs]), outputs }));
+  }
+  loadCompiled(compiled: CompiledProgram): LoadedProgram {
+    const program = new LoadedProgram(this.device, compiled);
+    this.#programs.push(program);
+    return program;
+  }
+
+  /** The batch's data on the device: kept there while the budget allows. */
+  async data(batch: number): Promise<NativeBuffer> {
+    const known = this.#resident.get(batch);
+    if (known) return known;
+    const graph = this.graph(batch);
+    const buffer = this.device.allocate(graph.dataBytes);
+    await this.#fill(batch, graph, buffer);
+    if ((this.#resident.size + 1) * graph.dataBytes <= this.#dataBudget) this.#resident.set(batch, buffer);
+    return buffer;
+  }
+  /** Gives back what `data` returned. */
+  release(batch: number, buffer: NativeBuffer): void {
+    // the device frees it once queued work that uses it is done
+    if (this.#resident.get(batch) !== buffer) buffer.dispose();
+  }
+
+  async #fill(batch: number, graph: BatchGraph, buffer: NativeBuffer): Promise<void> {
+    const { objective } = this;
+    const start = batch * objective.batchSize, count = objective.samplesOf(batch);
+    const { inputs, target } = await objective.data.batch(start, count);
+    const put = (leaf: Node, values: ArrayLike<number>): void => {
+      const typed = typedArray(leaf, values);
+      const at = (graph.places.get(leaf)?.offset ?? 0) * bytesPerElement[leaf.dtype];
+      this.device.guard(() => { this.device.native.write(buffer, at, typed); });
+    };
+    for (const [name, leaf] of graph.inputs) {
+      const array = inputs.get(objective.dataName(name));
+      if (!array) throw new InternalError(`the data gave no '${name}'`);
+      const values = leaf.dtype === 'float32' ? toFloat32(array) : leaf.dtype === 'float64' ? toFloat64(array)
+        : toInt32(array, (i) => `input '${name}', element ${i}`);
+      put(leaf, values);
+    }
+    if (graph.target && target) put(graph.target, objective.targets(target, start));
+    const counts = this.#counts;
+    if (graph.target) {
+      put(graph.weight, Array.from({ length: graph.samples }, (_, i) => (i < count ? 1 / this.#total : 0)));
+      put(graph.own, Array.from({ length: graph.samples }, (_, i) => (i < count && (counts[start + i] as number) > 0 ? 1 / (counts[start + i] as number) : 0)));
+    } else {
+      put(graph.weight, [count / objective.samples]);
+      put(graph.own, [1]);
+    }
+    if (graph.random && this.#labels) put(graph.random, this.#randomNumbers(graph, start, count));
+  }
+
+  /** Number (sample, position, draw) depends on nothing but those three and the seed, so batches may fall anyhow. */
+  #randomNumbers(graph: BatchGraph, start: number, count: number): Float64Array {
+    const { draws, seed } = this.#labels as LabelDraws;
+    const random = graph.random as Node;
+    const perSample = sizeOf(random.shape) / draws / graph.samples;
+    const out = new Float64Array(sizeOf(random.shape)).fill(0.5);
+    const generate = graph.bound.likelihood?.distribution === 'normal' ? philoxNormal : philoxUniform;
+    for (let d = 0; d < draws; d++) {
+      const values = generate(seed, labelStream + d, start * perSample, count * perSample);
+      out.set(values, d * graph.samples * perSample);
+    }
+    return out;
+  }
+
+  /** The attachments every program of this execution has, with scratch enough for `program`. */
+  attachments(program: LoadedProgram, data: NativeBuffer): Map<string, Attachment> {
+    const whole = (buffer: NativeBuffer): Attachment => ({ buffer, byteOffset: 0 });
+    return new Map([['parameters', whole(this.parameters)], ['data', whole(data)], ['scratch', whole(this.scratch(program.source.scratchBytes))]]);
+  }
+  /** One scratch serves all programs: the queue runs them one after another. */
+  scratch(bytes: number): NativeBuffer {
+    if (!this.#scratch || this.#scratch.byteLength < bytes) {
+      this.#scratch?.dispose();
+      this.#scratch = undefined;
+      this.#scratch = this.device.allocate(Math.max(bytes, 64));
+    }
+    return this.#scratch;
+  }
+
+  dispose(): void {
+    for (const p of this.#programs) p.dispose();
+    for (const b of this.#resident.values()) b.dispose();
+    this.#resident.clear();
+    this.#scratch?.dispose();
+    this.parameters.dispose();
+  }
+}
+
+/** In the leaf's type; a short last batch is filled up with copies of its last sample, which are as harmless as that one. */
+function typedArray(leaf: Node, values: ArrayLike<number>): Float32Array | Float64Array | Int32Array | Uint8Array {
+  const length = sizeOf(leaf.shape);
+  const out = leaf.dtype === 'float32' ? new Float32Array(length) : leaf.dtype === 'float64' ? new Float64Array(length)
+    : leaf.dtype === 'int32' ? new Int32Array(length) : new Uint8Array(length);
+  out.set(values);
+  const perSample = length / (leaf.shape[0] ?? 1);
+  for (let at = values.length; at < length; at += perSample) out.copyWithin(at, values.length - perSample, values.length);
+  return out;
+}

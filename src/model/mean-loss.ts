@@ -1,0 +1,24 @@
+import type { Dataset } from '../data/dataset.js';
+import type { Loss } from './loss.js';
+import type { Model } from './model.js';
+
+export interface MeanLossOptions {
+  /** the first N samples; all by default */
+  readonly samples?: number | undefined;
+  /** samples at a time; by default 256, or what the file was exported with */
+  readonly batchSize?: number | undefined;
+  /** the output the loss reads; the first by default */
+  readonly output?: string | undefined;
+}
+
+/** The mean loss of a model over data, as a function of parameters yet to be chosen. */
+export interface MeanLoss extends MeanLossOptions {
+  readonly model: Model;
+  readonly loss: Loss;
+  readonly data: Dataset;
+}
+
+/** f(θ) = mean loss of `model` over `data`. */
+export function meanLoss(model: Model, loss: Loss, data: Dataset, options: MeanLossOptions = {}): MeanLoss {
+  return { ...options, model, loss, data };
+}

@@ -1,0 +1,201 @@
+/**
+ * An objective: the mean loss of a model over data, as a function of some of its parameters. Everything about it that
+ * does not depend on a device: which parameters, which samples, how they fall into batches, and what weighs what.
+ */
+import { toFloat64, toInt32 } from '../base/convert.js';
+import { InputError, InternalError, ShapeError } from '../base/errors.js';
+import { selectByGlobs } from '../base/glob.js';
+import type { NdArray } from '../base/ndarray.js';
+import type { ArraySpec, Dataset } from '../data/dataset.js';
+import type { FloatDType, Node, Shape } from '../graph/index.js';
+import { Graph, isFloat, ops, sizeOf } from '../graph/index.js';
+import type { BoundLoss, Loss } from './loss.js';
+import type { MeanLoss } from './mean-loss.js';
+import type { Model, Parameter } from './model.js';
+
+export interface ParameterChoice {
+  /** patterns of parameters to differentiate (all if none) and to leave out */
+  readonly parameters?: readonly string[] | undefined;
+  readonly freeze?: readonly string[] | undefined;
+}
+
+/** The loss of one batch written into a graph. */
+export interface Formulation {
+  readonly graph: Graph;
+  readonly samples: number;
+  readonly parameters: readonly Node[];
+  readonly inputs: ReadonlyMap<string, Node>;
+  readonly target: Node | null;
+  /** per sample: 1/(number of all loss terms), 0 for padding */
+  readonly weight: Node;
+  readonly output: Node;
+  readonly bound: BoundLoss;
+  /** Σ weight · terms: this batch's share of the mean loss */
+  readonly loss: Node;
+}
+
+export class Objective {
+  readonly model: Model;
+  readonly loss: Loss;
+  readonly data: Dataset;
+  readonly samples: number;
+  readonly batchSize: number;
+  readonly parameters: readonly Parameter[];
+  /** where each parameter starts in a vector of all of them */
+  readonly offsets: readonly number[];
+  readonly dimension: number;
+  readonly #output: string;
+  readonly #inputName: ReadonlyMap<string, string>;
+  #counts: Promise<Float64Array> | undefined;
+
+  constructor({ model, loss, data, samples, batchSize, output }: MeanLoss, choice: ParameterChoice = {}) {
+    this.model = model;
+    this.loss = loss;
+    this.data = data;
+    const chosen = new Set(selectByGlobs(model.parameters.map((p) => p.name), choice.parameters ?? [], choice.freeze ?? [], 'parameter'));
+    this.parameters = model.parameters.filter((p) => chosen.has(p.name));
+    if (this.parameters.length === 0) throw new InputError(`${model.source} has no parameter to differentiate; see hessia info`);
+    let dimension = 0;
+    this.offsets = this.parameters.map((p) => { const at = dimension; dimension += sizeOf(p.shape); return at; });
+    this.dimension = dimension;
+    for (const p of this.parameters) {
+      if (!p.values().every(Number.isFinite)) throw new InputError(`parameter '${p.name}' of ${model.source} holds NaN or infinity`);
+    }
+    this.samples = takeSamples(samples, data.samples);
+    this.batchSize = chooseBatch(batchSize, model, this.samples);
+    this.#output = chooseOutput(model, output);
+    this.#inputName = matchInputs(model, data);
+    if (loss.target !== null && !data.target)
+      throw new InputError(`the loss ${loss.name} needs targets: add an array named 'target' to the data, or give --target`);
+  }
+
+  get batches(): number {
+    return Math.ceil(this.samples / this.batchSize);
+  }
+  /** whether a short last batch is filled up with zero-weight samples */
+  get pads(): boolean {
+    return this.loss.target !== null;
+  }
+  samplesOf(batch: number): number {
+    return Math.min(this.batchSize, this.samples - batch * this.batchSize);
+  }
+  dataName(input: string): string {
+    return this.#inputName.get(input) as string;
+  }
+
+  /** The loss of a batch of `samples` (padding included), in a graph of its own. */
+  formulate(samples: number, dtype: FloatDType): Formulation {
+    const graph = new Graph();
+    const inputs = new Map<string, Node>();
+    for (const input of this.model.inputs) {
+      const spec = this.data.inputs.get(this.dataName(input.name)) as ArraySpec;
+      inputs.set(input.name, graph.input(`data/${input.name}`, [samples, ...spec.sampleShape], isFloat(input.dtype) ? dtype : input.dtype));
+    }
+    const parameters = this.parameters.map((p) => graph.input(`parameter/${p.name}`, p.shape, dtype));
+    const named = new Map(this.parameters.map((p, i) => [p.name, parameters[i] as Node]));
+    const output = this.model.build({ graph, dtype, inputs, parameters: named }).get(this.#output);
+    if (!output) throw new InputError(`${this.model.source} has no output '${this.#output}'`);
+    if (!isFloat(output.dtype)) throw new InputError(`output '${this.#output}' is ${output.dtype}, which has no derivative`);
+    if (this.loss.target === null) return this.#scalar(graph, samples, parameters, inputs, output);
+    if (output.shape[0] !== samples)
+      throw new ShapeError(`output '${this.#output}' of shape [${output.shape}] does not count the ${samples} samples of a batch along axis 0`);
+    const spec = this.data.target as ArraySpec;
+    const target = graph.input('target', targetShape(this.loss, samples, spec.sampleShape, output.shape), this.loss.target === 'int32' ? 'int32' : dtype);
+    const bound = this.loss.bind(output.shape, target.shape);
+    const weight = graph.input('weight', [samples], dtype);
+    const loss = ops.reduceSum(ops.mul(weight, bound.terms(output, target)));
+    return { graph, samples, parameters, inputs, target, weight, output, bound, loss };
+  }
+
+  #scalar(graph: Graph, samples: number, parameters: Node[], inputs: Map<string, Node>, output: Node): Formulation {
+    if (sizeOf(output.shape) !== 1)
+      throw new ShapeError(`--loss output needs a scalar output, but '${this.#output}' has shape [${output.shape}]`);
+    const weight = graph.input('weight', [], output.dtype);
+    const bound = this.loss.bind(output.shape, []);
+    return { graph, samples, parameters, inputs, target: null, weight, output, bound, loss: ops.mul(weight, ops.reshape(output, [])) };
+  }
+
+  /**
+   * Loss terms of every sample (ones for losses without targets). Reads all targets once and refuses bad ones.
+   */
+  counts(): Promise<Float64Array> {
+    this.#counts ??= this.#count();
+    return this.#counts;
+  }
+  async #count(): Promise<Float64Array> {
+    const counts = new Float64Array(this.samples);
+    if (this.loss.target === null) return counts.fill(1);
+    const { bound, target } = this.formulate(this.pads ? this.batchSize : this.samplesOf(0), 'float32');
+    const perSample = sizeOf((target as Node).shape.slice(1));
+    for (let start = 0; start < this.samples; start += this.batchSize) {
+      const n = Math.min(this.batchSize, this.samples - start);
+      const { target: array } = await this.data.batch(start, n);
+      if (!array) throw new InternalError('the data gave no targets');
+      const values = this.targets(array, start);
+      for (let i = 0; i < n; i++) {
+        const own = values.subarray(i * perSample, (i + 1) * perSample);
+        own.forEach((v) => {
+          const wrong = bound.check(v);
+          if (wrong) throw new InputError(`target of sample ${start + i}: ${wrong}`);
+        });
+        counts[start + i] = bound.count(own);
+      }
+    }
+    if (!counts.some((c) => c > 0)) throw new InputError(`every target is ignored, so the mean loss has no terms`);
+    return counts;
+  }
+
+  /** Targets as the loss takes them. */
+  targets(array: NdArray, start: number): Float64Array | Int32Array {
+    if (this.loss.target !== 'int32') return toFloat64(array);
+    const perSample = array.data.length / (array.shape[0] ?? 1);
+    return toInt32(array, (i) => `target of sample ${start + Math.floor(i / perSample)}`);
+  }
+}
+
+function takeSamples(wanted: number | undefined, there: number): number {
+  if (wanted === undefined) return there;
+  if (!Number.isInteger(wanted) || wanted < 1) throw new InputError(`the number of samples must be a whole number of at least 1, got ${wanted}`);
+  if (wanted > there) throw new InputError(`${wanted} samples were asked for, but the data holds ${there}`);
+  return wanted;
+}
+function chooseBatch(wanted: number | undefined, model: Model, samples: number): number {
+  if (wanted !== undefined && (!Number.isInteger(wanted) || wanted < 1)) throw new InputError(`the batch size must be a whole number of at least 1, got ${wanted}`);
+  // A file that is tied to its batch size runs at that size, filled up with zero-weight samples.
+  if (model.fixedBatch !== null) return model.fixedBatch;
+  return Math.min(wanted ?? 256, samples);
+}
+function chooseOutput(model: Model, wanted: string | undefined): string {
+  const names = model.outputs.map((o) => o.name);
+  if (wanted !== undefined) {
+    if (!names.includes(wanted)) throw new InputError(`${model.source} has no output '${wanted}'; it has ${names.join(', ')}`);
+    return wanted;
+  }
+  const first = names[0];
+  if (first === undefined) throw new InputError(`${model.source} has no output`);
+  return first;
+}
+/** model input → array of the data; one input takes the only array there is, whatever its name */
+function matchInputs(model: Model, data: Dataset): Map<string, string> {
+  const there = [...data.inputs.keys()];
+  const found = new Map<string, string>();
+  for (const input of model.inputs) {
+    const only = model.inputs.length === 1 && there.length === 1 ? there[0] : undefined;
+    const name = there.includes(input.name) ? input.name : only;
+    if (name === undefined)
+      throw new InputError(`the model's input '${input.name}' is not in the data, which has ${there.map((n) => `'${n}'`).join(', ') || 'no arrays'}`);
+    const spec = data.inputs.get(name) as ArraySpec;
+    const wanted = input.shape.slice(1);
+    const fits = wanted.length === spec.sampleShape.length && wanted.every((d, i) => d === null || d === spec.sampleShape[i]);
+    if (!fits)
+      throw new ShapeError(`input '${input.name}' wants samples of shape [${wanted.map((d) => d ?? '?')}], the data's '${name}' has [${spec.sampleShape}]`);
+    found.set(input.name, name);
+  }
+  return found;
+}
+/** targets of shape [n, 1] for an output whose classes leave [n] are taken as [n], and the reverse for elements */
+function targetShape(loss: Loss, samples: number, sample: Shape, output: Shape): Shape {
+  const given = [samples, ...sample];
+  if (sizeOf(given) === sizeOf(output) && loss.target === 'float') return output;
+  return given;
+}
