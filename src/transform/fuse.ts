@@ -2,11 +2,11 @@
  * Which nodes share an instruction.
  *
  * Element-wise nodes of one shape that feed one another become one `map`, with sums and extrema over its results as
- * further outputs. A node's level counts the barriers (anything that is not such a direct feed) on the longest way
- * to it; fusing only within a level keeps the units free of cycles, since every edge between units ascends.
+ * further outputs. Every node has a level, and an edge either stays inside a unit or ascends in level: so units never
+ * wait for one another in a circle, whatever was merged or refused.
  */
 import type { Node } from '../graph/index.js';
-import { binaryNames, compareNames, isOp, unaryNames } from '../graph/index.js';
+import { binaryNames, compareNames, isOp, sameShape, unaryNames } from '../graph/index.js';
 
 const elementwiseOps = new Set<string>([...unaryNames, ...binaryNames, ...compareNames, 'select', 'cast', 'stopGradient']);
 export const isElementwise = (node: Node): boolean => elementwiseOps.has(node.op);
@@ -29,6 +29,16 @@ export interface Unit {
   readonly reductions: Node[];
 }
 
+/** Longer chains gain nothing and would not keep their registers in cache. */
+const maxUnit = 96;
+
+/** A unit in the making. */
+interface Group {
+  readonly level: number;
+  readonly nodes: Set<Node>;
+  compute: ComputeClass;
+}
+
 /**
  * Groups the element-wise and reduction nodes of `order`. Other nodes stand alone and are not listed.
  * @param consumers of each node, within `order`
@@ -37,56 +47,41 @@ export interface Unit {
 export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, pinned: ReadonlySet<Node>): Unit[] {
   const fusable = (n: Node): boolean => isElementwise(n) && !pinned.has(n);
   const direct = (from: Node, to: Node): boolean =>
-    fusable(from) && fusable(to) && from.shape.join() === to.shape.join() && joins(computeClass(from), computeClass(to));
+    fusable(from) && fusable(to) && sameShape(from.shape, to.shape) && joins(computeClass(from), computeClass(to));
 
   const level = new Map<Node, number>();
+  const groups = new Map<Node, Group>();
   for (const n of order) {
     let l = 0;
     for (const x of n.inputs) if (!isLiteral(x)) l = Math.max(l, (level.get(x) ?? 0) + (direct(x, n) ? 0 : 1));
+    if (fusable(n)) {
+      const near = new Set(n.inputs.flatMap((x) => (direct(x, n) && level.get(x) === l ? [groups.get(x) as Group] : [])));
+      const merged = merge(n, [...near], groups);
+      // refused: n reads their results from memory, a level later
+      if (!merged && near.size > 0) l += 1;
+      if (!merged) groups.set(n, { level: l, nodes: new Set([n]), compute: computeClass(n) });
+    }
     level.set(n, l);
   }
-  // A node all of whose uses are direct and wait for something later moves to them, to be fused there.
+  // A node all of whose uses are direct and of one later level moves there, and joins them: it need not be written.
   for (const n of [...order].reverse()) {
-    const uses = consumers.get(n) ?? [];
-    const first = uses[0];
-    if (!first || !fusable(n)) continue;
-    const target = level.get(first) as number;
-    if (target > (level.get(n) as number) && uses.every((u) => direct(n, u) && level.get(u) === target)) level.set(n, target);
+    const from = groups.get(n), uses = consumers.get(n) ?? [];
+    if (!from || !uses.every((u) => direct(n, u))) continue;
+    const targets = [...new Set(uses.map((u) => groups.get(u) as Group))];
+    const later = targets[0]?.level;
+    if (later === undefined || later <= from.level || targets.some((t) => t.level !== later)) continue;
+    if (merge(n, targets, groups)) from.nodes.delete(n);
   }
 
-  const parent = new Map<Node, Node>();
-  const root = (n: Node): Node => {
-    let r = n;
-    for (let p = parent.get(r); p && p !== r; p = parent.get(r)) r = p;
-    return r;
-  };
-  const members = new Map<Node, { list: Node[]; compute: ComputeClass }>();
-  for (const n of order) {
-    if (!fusable(n)) continue;
-    parent.set(n, n);
-    members.set(n, { list: [n], compute: computeClass(n) });
-    for (const x of n.inputs) {
-      if (!direct(x, n) || level.get(x) !== level.get(n)) continue;
-      const a = root(x), b = root(n);
-      if (a === b) continue;
-      const ma = members.get(a), mb = members.get(b);
-      if (!ma || !mb || !joins(ma.compute, mb.compute)) continue;
-      if (ma.list.length + mb.list.length > maxUnit) continue;
-      parent.set(b, a);
-      ma.list.push(...mb.list);
-      if (ma.compute === 'any') ma.compute = mb.compute;
-      members.delete(b);
-    }
-  }
-  const units = new Map<Node, Unit>();
-  for (const [r, { list }] of members) units.set(r, { elementwise: list.sort((p, q) => p.id - q.id), reductions: [] });
+  const units = new Map<Group, Unit>();
+  for (const g of new Set(groups.values())) units.set(g, { elementwise: [...g.nodes].sort((p, q) => p.id - q.id), reductions: [] });
 
   // Reductions join the unit that makes their operand; all in one unit reduce the same axes.
   const loose: Unit[] = [];
   for (const n of order) {
-    if (!isReduction(n) || pinned.has(n)) continue;
-    const x = n.inputs[0] as Node;
-    const unit = fusable(x) ? units.get(root(x)) : undefined;
+    if (!isReduction(n)) continue;
+    const group = groups.get(n.inputs[0] as Node);
+    const unit = group && units.get(group);
     const axes = (r: Node): string => (r.attributes as { axes: readonly number[] }).axes.join();
     if (unit && computeClass(n) !== 'int' && unit.reductions.every((r) => axes(r) === axes(n))) unit.reductions.push(n);
     else loose.push({ elementwise: [], reductions: [n] });
@@ -94,5 +89,26 @@ export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readon
   return [...units.values(), ...loose];
 }
 
-/** Longer chains gain nothing and would not keep their registers in cache. */
-const maxUnit = 96;
+/** Makes n and the groups, all of one level, one group, unless it would become too large or compute in two types. */
+function merge(n: Node, groups: readonly Group[], groupOf: Map<Node, Group>): boolean {
+  const largest = groups.reduce<Group | undefined>((a, b) => (a && a.nodes.size >= b.nodes.size ? a : b), undefined);
+  if (!largest) return false;
+  const size = groups.reduce((sum, g) => sum + g.nodes.size, 1);
+  let compute = computeClass(n);
+  for (const g of groups) {
+    if (!joins(compute, g.compute)) return false;
+    if (compute === 'any') compute = g.compute;
+  }
+  if (size > maxUnit) return false;
+  for (const g of groups) {
+    if (g === largest) continue;
+    for (const m of g.nodes) {
+      largest.nodes.add(m);
+      groupOf.set(m, largest);
+    }
+  }
+  largest.nodes.add(n);
+  groupOf.set(n, largest);
+  largest.compute = compute;
+  return true;
+}
