@@ -58,17 +58,12 @@ export function elementCount(shape: readonly number[]): number {
  * the product cannot be counted exactly. `what` starts the message.
  */
 export function checkedCount(shape: readonly number[], what: string): number {
-  let count = 1;
-  for (const extent of shape) {
-    if (!Number.isSafeInteger(extent) || extent < 0) {
-      throw new InputError(`${what} has the impossible shape [${shape.join(', ')}]`);
-    }
-    // Without the guard on 0, [2^40, 2^40, 0] would be refused though it holds nothing.
-    count = extent === 0 || count === 0 ? 0 : count * extent;
-    if (count > Number.MAX_SAFE_INTEGER) {
-      throw new InputError(`${what} has the shape [${shape.join(', ')}], too large to be held`);
-    }
+  if (!shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
+    throw new InputError(`${what} has the impossible shape [${shape.join(', ')}]`);
   }
+  // [2^40, 2^40, 0] holds nothing, so it is not too large.
+  const count = shape.includes(0) ? 0 : elementCount(shape);
+  if (count > Number.MAX_SAFE_INTEGER) throw new InputError(`${what} has the shape [${shape.join(', ')}], too large to be held`);
   return count;
 }
 

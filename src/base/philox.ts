@@ -3,8 +3,13 @@
  * cipher of a counter, so that number i of a stream is computed without those before it and is the same for any
  * thread count, rank count or device.
  *
- * Convention, shared with the native core: the key is the seed (low 32 bits, high 32 bits); the counter is
- * (block low, block high, stream low, stream high). One block gives four uint32 words.
+ * Convention, shared with native/kernels/random: the key is the seed (low 32 bits, high 32 bits); the counter is
+ * (block low, block high, stream low, stream high). Block b gives elements 4b … 4b+3, one word each:
+ *   uniform     (word + ½) / 2³², in (0, 1)
+ *   rademacher  1 or −1 by the word's top bit
+ *   normal      Box–Muller of words (0, 1) and of words (2, 3): radius √(−2 ln u), angle 2πv, cosine first
+ * Words, uniform and rademacher numbers equal the native ones bit for bit; normal ones to a few units in the last
+ * place of float64, because the two take logarithm and sine from different libraries.
  */
 import { InputError } from './errors.js';
 
@@ -85,4 +90,59 @@ export function philoxNormal(seed: number, stream: number, from: number, count: 
       out[i + 1] = radius * Math.sin(angle);
     }
   });
+}
+
+/** The numbers of one stream under one seed, from any position. Both are whole numbers from 0 to 2^53 − 1. */
+export class RandomStream {
+  private readonly key: readonly [number, number];
+  private readonly stream: readonly [number, number];
+  private readonly block = new Uint32Array(4);
+  private loaded = -1;
+
+  constructor(seed: number, stream = 0) {
+    this.key = halves(seed, 'seed');
+    this.stream = halves(stream, 'stream');
+  }
+
+  /** The uint32 behind element `index`. */
+  word(index: number): number {
+    this.load(Math.floor(index / 4));
+    return this.block[index % 4]!;
+  }
+
+  /** In the open interval (0, 1). */
+  uniform(index: number): number {
+    return unitInterval(this.word(index));
+  }
+
+  /** −1 or 1. */
+  rademacher(index: number): number {
+    return this.word(index) >>> 31 ? 1 : -1;
+  }
+
+  /** Standard normal. Elements 2i and 2i + 1 come from the same two words. */
+  normal(index: number): number {
+    const first = index - (index % 2);
+    const radius = Math.sqrt(-2 * Math.log(this.uniform(first)));
+    const angle = 2 * Math.PI * this.uniform(first + 1);
+    return radius * (index % 2 === 0 ? Math.cos(angle) : Math.sin(angle));
+  }
+
+  private load(block: number): void {
+    if (block === this.loaded) return;
+    this.block.set([block, Math.floor(block / 0x1_0000_0000), ...this.stream]); // a Uint32Array keeps the low 32 bits
+    philoxRounds(this.block, ...this.key);
+    this.loaded = block;
+  }
+}
+
+function unitInterval(word: number): number {
+  return (word + 0.5) / 0x1_0000_0000;
+}
+
+function halves(value: number, what: string): readonly [number, number] {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new InputError(`${what} must be a whole number from 0 to 2^53 - 1, not ${value}`);
+  }
+  return [value % 0x1_0000_0000, Math.floor(value / 0x1_0000_0000)];
 }
