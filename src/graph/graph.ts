@@ -23,10 +23,9 @@ export class Graph {
     for (const input of inputs) {
       if (input.graph !== this) throw new ShapeError(`${op}: an operand belongs to another graph`);
     }
-    const simpler = simplify(this, op, inputs, attributes);
-    if (simpler) return simpler;
+    // the rule of shapes comes first, so that a wrong operand is refused even where a simplification would drop it
     const signature = rules[op].shape(inputs, attributes);
-    return this.#intern(op, inputs, attributes, signature);
+    return simplify(this, op, inputs, attributes, signature) ?? this.#intern(op, inputs, attributes, signature);
   }
 
   /** A value given from outside. Asking for a known name returns the same node. */

@@ -3,8 +3,8 @@
  * order of a sum, except where noted; none loses a NaN that the data could carry (x·0 with a literal 0 counts as
  * 0: such zeros come from structure, not from data).
  */
-import type { Graph } from './graph.js';
-import type { BinaryName, Node, PrimitiveName, Primitives, UnaryName } from './node.js';
+import type { Graph, Signature } from './graph.js';
+import type { BinaryName, DType, Node, PrimitiveName, Primitives, UnaryName } from './node.js';
 import { isFloat, isOp, sameShape, sizeOf } from './node.js';
 import * as ops from './ops.js';
 
@@ -26,6 +26,10 @@ const binaryFolds: Partial<Record<BinaryName, (a: number, b: number) => number>>
 
 const table: { [P in PrimitiveName]?: Make } = {
   neg: (_, [x]) => (x && isOp(x, 'neg') ? x.inputs[0] : undefined),
+  // whole numbers are whole
+  floor: (_, [x]) => (x?.dtype === 'int32' ? x : undefined),
+  ceil: (_, [x]) => (x?.dtype === 'int32' ? x : undefined),
+  round: (_, [x]) => (x?.dtype === 'int32' ? x : undefined),
   add: (_, [a, b]) => (isFill(a, 0) ? b : isFill(b, 0) ? a : undefined),
   sub: (_, [a, b]) => (isFill(b, 0) ? a : isFill(a, 0) && b ? ops.neg(b) : undefined),
   mul: (_, [a, b]) => {
@@ -175,10 +179,27 @@ function aligned(x: Node, labels: string, out: string, shape: readonly number[])
   return ops.broadcast(x, shape, [...labels].map((c) => out.indexOf(c)));
 }
 
-/** The simpler equal of `op(inputs)`, if one is known. */
+/** What remains of a value without elements where the result has some: the sum, or the extremum, over nothing. */
+function overNothing(op: PrimitiveName, dtype: DType): number | undefined {
+  switch (op) {
+    case 'reduceSum': case 'dot': case 'conv': case 'convInput': case 'convWeight': case 'windowSum': case 'windowSumTranspose':
+    case 'takeTranspose': case 'scatterElements': case 'pad': return 0;
+    case 'reduceMax': return isFloat(dtype) ? -Infinity : -(2 ** 31);
+    case 'reduceMin': return isFloat(dtype) ? Infinity : 2 ** 31 - 1;
+    default: return undefined;
+  }
+}
+
+/** The simpler equal of `op(inputs)`, if one is known; it has the same signature. */
 export function simplify<P extends PrimitiveName>(
-  graph: Graph, op: P, inputs: readonly Node[], attributes: Primitives[P],
+  graph: Graph, op: P, inputs: readonly Node[], attributes: Primitives[P], { shape, dtype }: Signature,
 ): Node | undefined {
+  // Values without elements are literals, so that no later stage meets one except where it is given from outside.
+  if (sizeOf(shape) === 0) return graph.fill(0, shape, dtype);
+  if (inputs.some((x) => sizeOf(x.shape) === 0)) {
+    const value = overNothing(op, dtype);
+    if (value !== undefined) return graph.fill(value, shape, dtype);
+  }
   const first = inputs[0];
   if (first && op in unaryFolds) {
     const v = fillValue(first), fold = unaryFolds[op as UnaryName];

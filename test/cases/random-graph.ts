@@ -48,6 +48,8 @@ class Maker implements RandomGraph {
   }
 
   start(): void {
+    // one that every recipe can use
+    this.#input('x', [2, 3], this.c.pick(this.#options.floats));
     for (let i = 0; i < 4; i++) this.#input(`x${i}`, this.shape(), this.c.pick(this.#options.floats));
     this.#input('n', this.shape(), 'int32');
     this.#input('b', this.shape(), 'bool');

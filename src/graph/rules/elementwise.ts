@@ -1,5 +1,5 @@
 import { ShapeError } from '../../base/errors.js';
-import type { BinaryName, CompareName, Node, UnaryName } from '../node.js';
+import type { BinaryName, CompareName, DType, Node, UnaryName } from '../node.js';
 import { binaryNames, compareNames, describe, isFloat, unaryNames } from '../node.js';
 import * as ops from '../ops.js';
 import { add, div, mul, neg, sub } from '../ops.js';
@@ -44,13 +44,16 @@ const derivatives: Record<UnaryName, ((x: Node, y: Node) => Node) | 'zero'> = {
 };
 
 const toBool = new Set<UnaryName>(['not', 'isNaN', 'isInf']);
+const alsoIntegers = new Set<UnaryName>(['neg', 'abs', 'sign', 'floor', 'ceil', 'round', 'isNaN', 'isInf']);
+const takes = (name: UnaryName, dtype: DType): boolean =>
+  name === 'not' ? dtype === 'bool' : isFloat(dtype) || (dtype === 'int32' && alsoIntegers.has(name));
 
 function unaryRules(name: UnaryName): Rules<UnaryName> {
   const derivative = derivatives[name];
   return {
     shape: (inputs) => {
       const x = operand(inputs, 0);
-      if (name === 'not' ? x.dtype !== 'bool' : x.dtype === 'bool') throw new ShapeError(`${name} does not take ${describe(x)}`);
+      if (!takes(name, x.dtype)) throw new ShapeError(`${name} does not take ${describe(x)}`);
       return { shape: x.shape, dtype: toBool.has(name) ? 'bool' : x.dtype };
     },
     jvp: derivative === 'zero' ? 'zero' : (node, [dx]) => (dx ? mul(derivative(operand(node.inputs, 0), node), dx) : null),
@@ -116,7 +119,11 @@ const binaryTranspose: Partial<Record<BinaryName, Rules<BinaryName>['transpose']
 };
 
 const binaryRules = (name: BinaryName): Rules<BinaryName> => ({
-  shape: same,
+  shape: (inputs) => {
+    const s = same(inputs);
+    if (s.dtype === 'bool') throw new ShapeError(`${name} does not take truth values`);
+    return s;
+  },
   jvp: binaryJvp[name],
   transpose: binaryTranspose[name] ?? 'notLinear',
   batch: elementwise,

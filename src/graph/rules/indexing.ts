@@ -47,8 +47,9 @@ export const indexRules = {
 
   takeTranspose: {
     shape: ([y, index], { axis, size, indexRank }) => {
-      const s = (y as Node).shape;
-      integer(index);
+      const s = (y as Node).shape, along = integer(index).shape;
+      if (along.length !== indexRank || along.some((d, i) => d !== s[axis + i]))
+        throw new ShapeError(`takeTranspose: ${describe(index as Node)} does not fit ${describe(y as Node)} at axis ${axis}`);
       return { shape: [...s.slice(0, axis), size, ...s.slice(axis + indexRank)], dtype: (y as Node).dtype };
     },
     jvp: (node, [dy]) => (dy ? ops.takeTranspose(dy, operand(node.inputs, 1), node.attributes.axis, node.attributes.size) : null),
@@ -64,8 +65,10 @@ export const indexRules = {
   } satisfies Rules<'takeTranspose'>,
 
   gatherElements: {
-    shape: ([x, index]) => {
-      if (integer(index).shape.length !== (x as Node).shape.length) throw new ShapeError(`gatherElements: ${describe(x as Node)} and ${describe(index as Node)} differ in rank`);
+    shape: ([x, index], { axis }) => {
+      const s = (x as Node).shape, i = integer(index).shape;
+      if (i.length !== s.length || i.some((d, at) => at !== axis && d > (s[at] as number)))
+        throw new ShapeError(`gatherElements: ${describe(index as Node)} does not index ${describe(x as Node)} along axis ${axis}`);
       return { shape: (index as Node).shape, dtype: (x as Node).dtype };
     },
     jvp: (node, [dx]) => (dx ? ops.gatherElements(dx, operand(node.inputs, 1), node.attributes.axis) : null),

@@ -1,7 +1,7 @@
 /** dot and the three convolutions: each linear in either operand, and closed under transposition. */
 import { ShapeError } from '../../base/errors.js';
 import type { ConvAttributes, Node } from '../node.js';
-import { describe } from '../node.js';
+import { describe, isFloat } from '../node.js';
 import * as ops from '../ops.js';
 import type { Rules } from '../rules.js';
 import { operand } from './common.js';
@@ -27,17 +27,24 @@ function splitLead(x: Node, rank: number): { k: number | undefined; shape: reado
   throw new ShapeError(`convolution operand ${describe(x)} should have rank ${rank} or ${rank + 1}`);
 }
 function convShape(
-  name: string, a: Node, b: Node, rank: number, result: (a: readonly number[], b: readonly number[]) => number[],
+  name: string, a: Node, b: Node, g: ConvAttributes, space: readonly number[],
+  result: (a: readonly number[], b: readonly number[]) => [number, number],
 ): { shape: number[]; dtype: Node['dtype'] } {
-  if (a.dtype !== b.dtype) throw new ShapeError(`${name}: operands ${describe(a)} and ${describe(b)} differ in type`);
-  const p = splitLead(a, rank), q = splitLead(b, rank);
+  const n = g.strides.length;
+  if (n < 1 || n > 3 || [g.padLow, g.dilations, space].some((l) => l.length !== n) || [...g.strides, ...g.dilations, g.groups].some((s) => s < 1))
+    throw new ShapeError(`${name}: strides [${g.strides}], pads [${g.padLow}], dilations [${g.dilations}] and space [${space}] do not fit together`);
+  if (a.dtype !== b.dtype || !isFloat(a.dtype)) throw new ShapeError(`${name}: operands ${describe(a)} and ${describe(b)} need one floating-point type`);
+  const p = splitLead(a, n + 2), q = splitLead(b, n + 2);
   if (p.k !== undefined && q.k !== undefined && p.k !== q.k) throw new ShapeError(`${name}: ${describe(a)} and ${describe(b)} differ in their leading axis`);
   const k = p.k ?? q.k;
-  const shape = result(p.shape, q.shape);
+  const shape = [...result(p.shape, q.shape), ...space];
   return { shape: k === undefined ? shape : [k, ...shape], dtype: a.dtype };
 }
-const channelsAgree = (name: string, x: number, groups: number, w: number): void => {
-  if (x !== w * groups) throw new ShapeError(`${name}: ${x} channels against ${groups} groups of ${w}`);
+const agree = (name: string, what: string, a: number, b: number): void => {
+  if (a !== b) throw new ShapeError(`${name}: ${what} differ, ${a} and ${b}`);
+};
+const inGroups = (name: string, what: string, count: number, groups: number): void => {
+  if (count % groups !== 0) throw new ShapeError(`${name}: ${count} ${what} do not divide into ${groups} groups`);
 };
 
 type ConvName = 'conv' | 'convInput' | 'convWeight';
@@ -67,7 +74,7 @@ export const productRules = {
   dot: {
     shape: (inputs, { a, b, out }) => {
       const x = operand(inputs, 0), y = operand(inputs, 1);
-      if (x.dtype !== y.dtype) throw new ShapeError(`dot: operands ${describe(x)} and ${describe(y)} differ in type`);
+      if (x.dtype !== y.dtype || !isFloat(x.dtype)) throw new ShapeError(`dot: operands ${describe(x)} and ${describe(y)} need one floating-point type`);
       const known = new Map<string, number>();
       extents(x, a, known);
       extents(y, b, known);
@@ -96,10 +103,11 @@ export const productRules = {
   } satisfies Rules<'dot'>,
 
   conv: {
-    shape: ([x, w], { strides, groups, positions }) =>
-      convShape('conv', x as Node, w as Node, strides.length + 2, (xs, ws) => {
-        channelsAgree('conv', xs[1] as number, groups, ws[1] as number);
-        return [xs[0] as number, ws[0] as number, ...positions];
+    shape: ([x, w], g) =>
+      convShape('conv', x as Node, w as Node, g, g.positions, ([samples, channels], [out, inner]) => {
+        agree('conv', 'channels', channels as number, (inner as number) * g.groups);
+        inGroups('conv', 'output channels', out as number, g.groups);
+        return [samples as number, out as number];
       }),
     jvp: 'multilinear',
     transpose: (ct, node, i) => {
@@ -111,8 +119,12 @@ export const productRules = {
   } satisfies Rules<'conv'>,
 
   convInput: {
-    shape: ([y, w], { strides, groups, size }) =>
-      convShape('convInput', y as Node, w as Node, strides.length + 2, (ys, ws) => [ys[0] as number, (ws[1] as number) * groups, ...size]),
+    shape: ([y, w], g) =>
+      convShape('convInput', y as Node, w as Node, g, g.size, ([samples, channels], [out, inner]) => {
+        agree('convInput', 'output channels', channels as number, out as number);
+        inGroups('convInput', 'output channels', out as number, g.groups);
+        return [samples as number, (inner as number) * g.groups];
+      }),
     jvp: 'multilinear',
     transpose: (ct, node, i) => {
       const a = node.attributes, n = a.strides.length;
@@ -125,8 +137,13 @@ export const productRules = {
   } satisfies Rules<'convInput'>,
 
   convWeight: {
-    shape: ([x, y], { strides, groups, size }) =>
-      convShape('convWeight', x as Node, y as Node, strides.length + 2, (xs, ys) => [ys[1] as number, (xs[1] as number) / groups, ...size]),
+    shape: ([x, y], g) =>
+      convShape('convWeight', x as Node, y as Node, g, g.size, ([samples, channels], [same, out]) => {
+        agree('convWeight', 'samples', samples as number, same as number);
+        inGroups('convWeight', 'channels', channels as number, g.groups);
+        inGroups('convWeight', 'output channels', out as number, g.groups);
+        return [out as number, (channels as number) / g.groups];
+      }),
     jvp: 'multilinear',
     transpose: (ct, node, i) => {
       const a = node.attributes, n = a.strides.length;

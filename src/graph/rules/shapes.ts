@@ -1,6 +1,6 @@
 import { ShapeError } from '../../base/errors.js';
 import type { Node } from '../node.js';
-import { describe, isFloat } from '../node.js';
+import { describe, isFloat, sizeOf } from '../node.js';
 import * as ops from '../ops.js';
 import type { Rules } from '../rules.js';
 import { lead, operand } from './common.js';
@@ -18,7 +18,10 @@ const withLead = (x: Node, attributes: readonly number[], first: number): number
 
 export const shapeRules = {
   reshape: {
-    shape: ([x], { shape }) => ({ shape, dtype: (x as Node).dtype }),
+    shape: ([x], { shape }) => {
+      if (sizeOf(shape) !== sizeOf((x as Node).shape)) throw new ShapeError(`cannot reshape ${describe(x as Node)} to [${shape}]`);
+      return { shape, dtype: (x as Node).dtype };
+    },
     jvp: (node, [dx]) => (dx ? ops.reshape(dx, node.shape) : null),
     transpose: (ct, node) => ops.reshape(ct, operand(node.inputs, 0).shape),
     batch: (node, inputs, _, size) => ops.reshape(operand(inputs, 0), [size, ...node.shape]),
@@ -63,7 +66,7 @@ export const shapeRules = {
     shape: ([x], { starts, sizes, strides }) => {
       const s = (x as Node).shape;
       const bad = s.length !== sizes.length || sizes.some((n, i) => n < 0 || (starts[i] as number) < 0 || (strides[i] as number) < 1 ||
-        (n > 0 && (starts[i] as number) + (n - 1) * (strides[i] as number) >= (s[i] as number)));
+        (starts[i] as number) > (s[i] as number) || (n > 0 && (starts[i] as number) + (n - 1) * (strides[i] as number) >= (s[i] as number)));
       if (bad) throw new ShapeError(`slice [${starts}]+[${sizes}]·[${strides}] leaves ${describe(x as Node)}`);
       return { shape: sizes, dtype: (x as Node).dtype };
     },
@@ -126,7 +129,11 @@ export const shapeRules = {
   } satisfies Rules<'concat'>,
 
   reverse: {
-    shape: ([x]) => ({ shape: (x as Node).shape, dtype: (x as Node).dtype }),
+    shape: ([x], { axes }) => {
+      const rank = (x as Node).shape.length;
+      if (new Set(axes).size !== axes.length || axes.some((a) => a < 0 || a >= rank)) throw new ShapeError(`reverse: axes [${axes}] do not fit ${describe(x as Node)}`);
+      return { shape: (x as Node).shape, dtype: (x as Node).dtype };
+    },
     jvp: (node, [dx]) => (dx ? ops.reverse(dx, node.attributes.axes) : null),
     transpose: (ct, node) => ops.reverse(ct, node.attributes.axes),
     batch: (node, inputs) => ops.reverse(operand(inputs, 0), deeper(node.attributes.axes)),

@@ -1,13 +1,18 @@
+import { ShapeError } from '../../base/errors.js';
 import type { Signature } from '../graph.js';
 import type { DType, Node, WindowAttributes } from '../node.js';
+import { describe, isFloat } from '../node.js';
 import * as ops from '../ops.js';
 import type { Rules } from '../rules.js';
 import { operand } from './common.js';
 
-const trailing = (x: Node, { window }: WindowAttributes, space: readonly number[], dtype: DType = x.dtype): Signature => ({
-  shape: [...x.shape.slice(0, x.shape.length - window.length), ...space],
-  dtype,
-});
+function trailing(x: Node, { window, strides, padLow, dilations }: WindowAttributes, space: readonly number[], dtype: DType = x.dtype): Signature {
+  const n = window.length;
+  if (n < 1 || n > 3 || x.shape.length < n || [strides, padLow, dilations, space].some((l) => l.length !== n))
+    throw new ShapeError(`windows [${window}] do not fit ${describe(x)}`);
+  if (!isFloat(x.dtype)) throw new ShapeError(`windows do not take ${describe(x)}`);
+  return { shape: [...x.shape.slice(0, x.shape.length - n), ...space], dtype };
+}
 
 /** Leading axes are free, so a batch axis changes nothing. */
 export const windowRules = {
