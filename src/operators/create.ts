@@ -1,4 +1,5 @@
 /** Curvature operators from a mean loss: what users call. */
+import { freemem } from 'node:os';
 import { InputError } from '../base/errors.js';
 import { formatBytes, parseBytes } from '../base/format.js';
 import { Device } from '../device/device.js';
@@ -32,7 +33,7 @@ export interface CurvatureOptions extends ParameterChoice {
 
 /** Bytes to stay within: as given, or 70 % of what the machine has free now. */
 export function memoryBudget(memory: number | string | undefined): number {
-  const free = process.availableMemory();
+  const free = process.availableMemory?.() ?? freemem();
   const bytes = memory === undefined ? 0.7 * free : typeof memory === 'string' ? parseBytes(memory, 'memory') : memory;
   if (!(bytes > 0)) throw new InputError(`memory must be a positive number of bytes, not ${memory}`);
   if (bytes > free && memory !== undefined)

@@ -1,0 +1,44 @@
+// Dependencies point one way (docs/architecture.md). Each folder of src may import only those listed for it.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', 'src');
+const allowed = {
+  base: [],
+  program: [],
+  graph: ['base', 'program'],
+  transform: ['base', 'program', 'graph'],
+  device: ['base', 'program'],
+  data: ['base'],
+  onnx: ['base', 'program', 'graph', 'transform', 'data', 'model/model'],
+  model: ['base', 'program', 'graph', 'transform', 'device', 'data'],
+  operators: ['base', 'program', 'graph', 'transform', 'device', 'data', 'model'],
+  // solvers know operators by their interface alone
+  solvers: ['base', 'program', 'device', 'operators/linear-operator'],
+  report: ['base', 'program', 'solvers', 'operators', 'model'],
+  cli: null,
+};
+const problems = [];
+function* files(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* files(path);
+    else if (path.endsWith('.ts')) yield path;
+  }
+}
+for (const file of files(root)) {
+  const from = relative(root, file).split('/');
+  if (from.length === 1) continue; // src/index.ts gathers everything
+  const rule = allowed[from[0]];
+  if (rule === undefined) problems.push(`src/${from.join('/')}: no rule for folder '${from[0]}'`);
+  if (rule === null || rule === undefined) continue;
+  for (const [, target] of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)) {
+    const to = relative(root, resolve(dirname(file), target)).replace(/\.js$/, '');
+    const fits = to.startsWith(`${from[0]}/`) || rule.some((r) => to === r || to.startsWith(`${r}/`));
+    if (!fits) problems.push(`src/${from.join('/')} may not import src/${to}`);
+  }
+}
+for (const p of problems) console.error(p);
+console.error(problems.length === 0 ? 'dependency directions: fine' : `dependency directions: ${problems.length} wrong`);
+process.exit(problems.length === 0 ? 0 : 1);
