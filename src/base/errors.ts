@@ -131,6 +131,7 @@ const fileReasons: Record<string, string> = {
   EDQUOT: 'disk quota exceeded',
   ENAMETOOLONG: 'the name is too long',
   EMFILE: 'too many open files',
+  EBADF: 'it has been closed',
 };
 
 function oneLine(message: string): string {
