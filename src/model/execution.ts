@@ -16,25 +16,14 @@ import { sizeOf } from '../graph/index.js';
 import { bytesPerElement } from '../program/format.js';
 import type { CompiledProgram, OutputPlacement, Placement } from '../transform/compile.js';
 import { compile } from '../transform/compile.js';
-import { align } from '../transform/plan.js';
-import { bytesOf } from '../transform/views.js';
-import type { Formulation, Objective } from './objective.js';
+import type { BatchGraph } from './batch-graph.js';
+import { batchGraph } from './batch-graph.js';
+import type { Objective } from './objective.js';
 
 /** Random numbers that a Fisher's labels are drawn with. */
 export interface LabelDraws {
   readonly draws: number;
   readonly seed: number;
-}
-
-/** A formulation with the leaves that only some operators use. */
-export interface BatchGraph extends Formulation {
-  /** 1/(loss terms of this sample): the weight that makes ℓₙ PyTorch's loss on sample n alone */
-  readonly own: Node;
-  /** [draws, …] numbers for drawn labels; null without a likelihood */
-  readonly random: Node | null;
-  /** where every leaf that is not a tangent lies */
-  readonly places: ReadonlyMap<Node, Placement>;
-  readonly dataBytes: number;
 }
 
 export interface ExecutionOptions {
@@ -91,27 +80,8 @@ export class Execution {
   graph(batch: number): BatchGraph {
     const samples = this.extent(batch);
     let known = this.#graphs.get(samples);
-    if (!known) this.#graphs.set(samples, (known = this.#build(samples)));
+    if (!known) this.#graphs.set(samples, (known = batchGraph(this.objective, samples, this.dtype, this.#labels?.draws ?? 0)));
     return known;
-  }
-
-  #build(samples: number): BatchGraph {
-    const f = this.objective.formulate(samples, this.dtype);
-    const { graph } = f;
-    const own = graph.input('own', f.weight.shape, this.dtype);
-    const likelihood = f.bound.likelihood;
-    const random = likelihood && this.#labels
-      ? graph.input('random', [this.#labels.draws, ...likelihood.randomShape(f.output.shape)], this.dtype)
-      : null;
-    const places = new Map<Node, Placement>();
-    f.parameters.forEach((p, i) => { places.set(p, { binding: 'parameters', offset: this.objective.offsets[i] as number }); });
-    let bytes = 0;
-    for (const leaf of [...f.inputs.values(), f.target, f.weight, own, random]) {
-      if (!leaf) continue;
-      places.set(leaf, { binding: 'data', offset: bytes / bytesPerElement[leaf.dtype] });
-      bytes = align(bytes + bytesOf(leaf.shape, leaf.dtype));
-    }
-    return { ...f, own, random, places, dataBytes: bytes };
   }
 
   /** Compiles and loads a program over leaves of `graph` and the further placed nodes. */

@@ -8,27 +8,20 @@
  * the tangent program then runs once per block of k vectors. Where the residuals of a batch are not kept, one program
  * computes both in lockstep, which needs less memory than keeping them for a moment.
  */
-import { InputError, OutOfMemoryError } from '../base/errors.js';
+import { OutOfMemoryError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 import type { Block } from '../device/block.js';
 import type { NativeBuffer } from '../device/native.js';
 import type { LoadedProgram } from '../device/program.js';
-import type { Node } from '../graph/index.js';
-import type { BatchGraph, Execution } from '../model/execution.js';
+import type { Execution } from '../model/execution.js';
 import { bytesPerElement } from '../program/format.js';
-import { batch } from '../transform/batch.js';
-import type { CompiledProgram, OutputPlacement, Placement } from '../transform/compile.js';
-import { compile } from '../transform/compile.js';
-import { gradient, jvp, tangentInputs, transpose } from '../transform/jvp.js';
-import { align } from '../transform/plan.js';
-import { residuals } from '../transform/split.js';
-import { bytesOf, contiguousStrides } from '../transform/views.js';
+import type { CompiledProgram } from '../transform/compile.js';
 import type { ApplyOptions } from './linear-operator.js';
 import { checkInterrupted, OperatorBase } from './linear-operator.js';
-import type { MetricName } from './metric.js';
-import { metric } from './metric.js';
+import type { CurvatureName, Linearised } from './linearised.js';
+import { compilePrimal, compileTangent, linearise } from './linearised.js';
 
-export type CurvatureName = 'hessian' | MetricName;
+export type { CurvatureName } from './linearised.js';
 
 /** How the work is laid out in memory; printed before a long run. All sizes in bytes. */
 export interface MemoryPlan {
@@ -42,16 +35,6 @@ export interface MemoryPlan {
   /** products at a time, and the scratch memory that takes */
   readonly block: number;
   readonly scratch: number;
-}
-
-/** The linear map of one batch, before it is compiled for a number of vectors. */
-interface Linearised {
-  readonly graph: BatchGraph;
-  readonly tangents: readonly Node[];
-  readonly results: readonly (Node | null)[];
-  readonly residuals: readonly Node[];
-  readonly residualPlaces: ReadonlyMap<Node, Placement>;
-  readonly residualBytes: number;
 }
 
 /** The most products at once that a block gains from; beyond it only memory grows. */
@@ -145,7 +128,7 @@ export class CurvatureOperator extends OperatorBase {
   #linearised(b: number): Linearised {
     const extent = this.execution.extent(b);
     let known = this.#linear.get(extent);
-    if (!known) this.#linear.set(extent, (known = linearise(this.name, this.execution, b)));
+    if (!known) this.#linear.set(extent, (known = linearise(this.name, this.execution.graph(b))));
     return known;
   }
   #keep(b: number, linear: Linearised, data: NativeBuffer, signal: AbortSignal | undefined): NativeBuffer {
@@ -166,7 +149,7 @@ export class CurvatureOperator extends OperatorBase {
   #program(linear: Linearised, k: number, mode: 'retained' | 'lockstep'): LoadedProgram {
     const key = `${mode} ${linear.graph.samples} ${k}`;
     let known = this.#programs.get(key);
-    if (!known) this.#programs.set(key, (known = this.execution.loadCompiled(compileTangent(linear, this.execution, k, mode))));
+    if (!known) this.#programs.set(key, (known = this.execution.loadCompiled(compileTangent(linear, k, mode))));
     return known;
   }
 
@@ -174,62 +157,6 @@ export class CurvatureOperator extends OperatorBase {
     this.invalidate();
     this.execution.dispose();
   }
-}
-
-function linearise(name: CurvatureName, execution: Execution, b: number): Linearised {
-  const graph = execution.graph(b);
-  const tangents = tangentInputs(graph.parameters, 'v');
-  const along = new Map(graph.parameters.map((p, i) => [p, tangents[i] as Node]));
-  const results = name === 'hessian' ? hessianProduct(graph, along) : metricProduct(name, graph, execution.objective.samples, tangents, along);
-  const live = results.filter((r): r is Node => r !== null);
-  const kept = residuals(live, tangents);
-  const residualPlaces = new Map<Node, Placement>();
-  let bytes = 0;
-  for (const r of kept) {
-    residualPlaces.set(r, { binding: 'residuals', offset: bytes / bytesPerElement[r.dtype] });
-    bytes = align(bytes + bytesOf(r.shape, r.dtype));
-  }
-  return { graph, tangents, results, residuals: kept, residualPlaces, residualBytes: bytes };
-}
-function hessianProduct(graph: BatchGraph, along: ReadonlyMap<Node, Node>): (Node | null)[] {
-  const gradients = gradient(graph.loss, graph.parameters);
-  const live = gradients.filter((g): g is Node => g !== null);
-  const moved = jvp(live, along);
-  let next = 0;
-  return gradients.map((g) => (g ? (moved[next++] ?? null) : null));
-}
-function metricProduct(name: MetricName, graph: BatchGraph, samples: number, tangents: readonly Node[], along: ReadonlyMap<Node, Node>): (Node | null)[] {
-  const [jv] = jvp([graph.output], along);
-  if (!jv) throw new InputError('the model output does not depend on the chosen parameters');
-  const sjv = metric(name, graph, samples, jv);
-  return sjv ? transpose([jv], [sjv], tangents) : tangents.map(() => null);
-}
-
-function compilePrimal(linear: Linearised): CompiledProgram {
-  return compile({
-    inputs: linear.graph.places,
-    outputs: linear.residuals.map((node) => ({ node, ...(linear.residualPlaces.get(node) as Placement) })),
-  });
-}
-function compileTangent(linear: Linearised, execution: Execution, k: number, mode: 'retained' | 'lockstep'): CompiledProgram {
-  const { objective } = execution;
-  const d = objective.dimension;
-  const inputs = new Map<Node, Placement>(linear.graph.places);
-  if (mode === 'retained') for (const [node, place] of linear.residualPlaces) inputs.set(node, place);
-  const leaves = new Map<Node, Node>();
-  const at = (binding: string, i: number): Placement => {
-    const shape = objective.parameters[i]?.shape ?? [];
-    return { binding, offset: objective.offsets[i] as number, strides: [d, ...contiguousStrides(shape)] };
-  };
-  linear.tangents.forEach((t, i) => {
-    const block = t.graph.input(`block${k}(${t.id})`, [k, ...t.shape], t.dtype);
-    leaves.set(t, block);
-    inputs.set(block, at('tangents', i));
-  });
-  const live = linear.results.flatMap((node, i) => (node ? [{ node, i }] : []));
-  const batched = batch(live.map(({ node }) => node), leaves, k);
-  const outputs: OutputPlacement[] = batched.map(({ node }, j) => ({ node, accumulate: true, ...at('results', live[j]?.i as number) }));
-  return compile({ inputs, outputs });
 }
 
 interface Layout {
@@ -241,18 +168,18 @@ interface Layout {
 /** Chooses block size and how many batches keep their residuals, to fit the budget. */
 function layOut(name: CurvatureName, execution: Execution, budget: number, wanted: number | undefined): Layout {
   const { objective } = execution;
-  const first = linearise(name, execution, 0);
+  const first = linearise(name, execution.graph(0));
   const parameters = objective.dimension * bytesPerElement[execution.dtype];
   const data = first.graph.dataBytes * objective.batches;
   const primal = compilePrimal(first);
-  const one = compileTangent(first, execution, 1, 'retained');
+  const one = compileTangent(first, 1, 'retained');
   const flops = { product: one.flops, primal: primal.flops };
   const fixed = parameters + first.graph.dataBytes;
   // Scratch grows almost linearly in k, so the largest block that fits follows from two compilations.
-  const two = compileTangent(first, execution, 2, 'retained');
+  const two = compileTangent(first, 2, 'retained');
   const perProduct = Math.max(1, two.scratchBytes - one.scratchBytes);
   const room = budget - fixed;
-  const lockstepOne = (): CompiledProgram => compileTangent(first, execution, 1, 'lockstep');
+  const lockstepOne = (): CompiledProgram => compileTangent(first, 1, 'lockstep');
   if (one.scratchBytes + first.residualBytes > room) {
     const least = lockstepOne().scratchBytes;
     if (least > room)

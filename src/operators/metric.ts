@@ -10,7 +10,7 @@
 import { InputError } from '../base/errors.js';
 import type { Node } from '../graph/index.js';
 import { ops } from '../graph/index.js';
-import type { BatchGraph } from '../model/execution.js';
+import type { BatchGraph } from '../model/batch-graph.js';
 import type { Likelihood } from '../model/loss.js';
 import { gradient, jvp } from '../transform/jvp.js';
 
@@ -24,7 +24,7 @@ const leading = (x: Node, like: Node): Node =>
   ops.broadcast(x, like.shape, x.shape.map((_, i) => i));
 
 /** S·v for a tangent v of the output; null if the loss does not depend on the output. */
-export function metric(name: MetricName, f: BatchGraph, samples: number, v: Node): Node | null {
+export function metric(name: MetricName, f: BatchGraph, v: Node): Node | null {
   switch (name) {
     case 'gauss-newton': {
       const [g] = gradient(f.loss, [f.output]);
@@ -35,7 +35,7 @@ export function metric(name: MetricName, f: BatchGraph, samples: number, v: Node
       const [g] = gradient(ops.reduceSum(mul(f.own, f.bound.terms(f.output, f.target))), [f.output]);
       if (!g) return null;
       const inner = ops.reduceSum(mul(g, v), g.shape.map((_, i) => i).slice(1));
-      return mul(g, leading(mul(1 / samples, inner), g));
+      return mul(g, leading(mul(1 / f.objective.samples, inner), g));
     }
     case 'fisher-exact':
       return weighted(f, likelihoodOf(f).root(f.output, v));

@@ -42,7 +42,7 @@ interface Group {
 /**
  * Groups the element-wise and reduction nodes of `order`. Other nodes stand alone and are not listed.
  * @param consumers of each node, within `order`
- * @param pinned nodes whose instruction is chosen elsewhere (absorbed into an accumulating product)
+ * @param pinned nodes computed elsewhere (absorbed into an accumulating product, or given)
  */
 export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, pinned: ReadonlySet<Node>): Unit[] {
   const fusable = (n: Node): boolean => isElementwise(n) && !pinned.has(n);
@@ -79,7 +79,7 @@ export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readon
   // Reductions join the unit that makes their operand; all in one unit reduce the same axes.
   const loose: Unit[] = [];
   for (const n of order) {
-    if (!isReduction(n)) continue;
+    if (!isReduction(n) || pinned.has(n)) continue;
     const group = groups.get(n.inputs[0] as Node);
     const unit = group && units.get(group);
     const axes = (r: Node): string => (r.attributes as { axes: readonly number[] }).axes.join();
