@@ -1,0 +1,109 @@
+/** Estimates of the trace of an operator, or of a function of it, with their standard errors. */
+import { ComputationError, InputError } from '../base/errors.js';
+import type { LinearOperator } from '../operators/linear-operator.js';
+import { mustBeCount, mustBeSquare, mustBeSymmetric } from './checks.js';
+import { deflatedSamples, type Sampling, samples } from './hutchinson.js';
+import { planProbing, probe, type ProbingOptions } from './probing.js';
+import { evaluate, quadrature } from './quadrature.js';
+import { estimate, type Estimate } from './statistics.js';
+import { xtrace } from './xtrace.js';
+
+/**
+ * - `hutchinson`: mean of zᵀAz. Best for flat spectra; error falls as 1/√products (Hutchinson 1990).
+ * - `hutch++`: the largest part of the range exactly, the rest as above; error falls as 1/products for positive
+ *   semidefinite A (Meyer, Musco, Musco & Woodruff 2021).
+ * - `xtrace`: the same idea with every vector used for both parts (Epperly, Tropp & Webber 2024). Best where
+ *   eigenvalues decay; its error estimate is optimistic when only a few vectors are taken.
+ */
+export type TraceMethod = 'hutchinson' | 'hutch++' | 'xtrace';
+
+export interface TraceOptions extends Sampling {
+  /** Default 'hutchinson'. */
+  readonly method?: TraceMethod | undefined;
+  /** Vectors to multiply: at least 1, 6 for hutch++, 4 for xtrace. Default 100. */
+  readonly products?: number | undefined;
+}
+
+export interface TraceResult extends Estimate {
+  readonly method: TraceMethod | 'slq';
+  /** vectors multiplied by A, at most as many as asked for */
+  readonly products: number;
+  readonly seconds: number;
+}
+
+const leastProducts: Record<TraceMethod, number> = { hutchinson: 1, 'hutch++': 6, xtrace: 4 };
+
+/** tr A, A square. Throws InputError, ComputationError when a product is not finite, InterruptedError. */
+export async function trace(operator: LinearOperator, options: TraceOptions = {}): Promise<TraceResult> {
+  const { method = 'hutchinson', products = 100 } = options;
+  mustBeSquare(operator, 'the trace');
+  const least = leastProducts[method] as number | undefined;
+  if (least === undefined) throw new InputError(`method must be hutchinson, hutch++ or xtrace, not ${String(method)}`);
+  mustBeCount(products, `products of ${method}`, least);
+  const started = performance.now();
+  const result = await methods[method](operator, products, options);
+  return { ...result, method, seconds: (performance.now() - started) / 1000 };
+}
+
+type Method = (operator: LinearOperator, products: number, options: Sampling) => Promise<Estimate & { products: number }>;
+
+const methods: Record<TraceMethod, Method> = {
+  hutchinson: async (operator, products, options) => {
+    return { ...estimate(await samples(operator, products, options)), products };
+  },
+  'hutch++': async (operator, products, options) => {
+    const third = Math.floor(products / 3);
+    const part = await deflatedSamples(operator, third, products - 2 * third, options);
+    const rest = estimate(part.samples);
+    return { estimate: part.exact + rest.estimate, standardError: rest.standardError, products: part.products };
+  },
+  xtrace,
+};
+
+/** Functions of eigenvalues by name, for the command line. */
+export const matrixFunctions = {
+  identity: (x: number): number => x,
+  square: (x: number): number => x * x,
+  abs: (x: number): number => Math.abs(x),
+  sqrt: (x: number): number => Math.sqrt(x),
+  log: (x: number): number => Math.log(x),
+  exp: (x: number): number => Math.exp(x),
+  inverse: (x: number): number => 1 / x,
+} as const;
+export type MatrixFunction = keyof typeof matrixFunctions;
+
+export interface FunctionTraceOptions extends ProbingOptions {
+  readonly function: MatrixFunction | ((eigenvalue: number) => number);
+}
+
+/**
+ * tr f(A) for symmetric A by stochastic Lanczos quadrature: mean over probes of n Σ weights f(nodes). The
+ * standard error is that of the probes; the quadrature's own error shows when `steps` changes. Throws
+ * ComputationError where f is not finite, as log is at an eigenvalue ≤ 0.
+ */
+export async function functionTrace(operator: LinearOperator, options: FunctionTraceOptions): Promise<TraceResult> {
+  mustBeSymmetric(operator, 'the trace of a function');
+  const { function: chosen } = options;
+  const name = typeof chosen === 'string' ? chosen : 'the function';
+  const f = typeof chosen === 'string' ? (matrixFunctions[chosen] as ((x: number) => number) | undefined) : chosen;
+  if (f === undefined) throw new InputError(`function must be one of ${Object.keys(matrixFunctions).join(', ')}, not ${name}`);
+  const checked = (x: number): number => {
+    const y = f(x);
+    if (!Number.isFinite(y)) {
+      throw new ComputationError(`${name} of the eigenvalue estimate ${x} is ${y}: shift the operator, or take another function`);
+    }
+    return y;
+  };
+  const started = performance.now();
+  const plan = planProbing(operator, options, 0);
+  const values: number[] = [];
+  await probe(operator, plan, options, (run) => {
+    for (const t of run.tridiagonals) values.push(operator.rows * evaluate(quadrature(t), checked));
+  });
+  return {
+    ...estimate(values),
+    method: 'slq',
+    products: plan.probes * plan.steps,
+    seconds: (performance.now() - started) / 1000,
+  };
+}
