@@ -27,11 +27,13 @@ const evaluators: { readonly [P in PrimitiveName]: Evaluator<P> } = {
 export interface EvaluateOptions {
   /** Round every float32 result to float32. By default all floating-point work is in float64. */
   readonly round?: boolean;
+  /** Hold int32 values in float64, so that the whole numbers of a file's int64 values are exact up to 2^53. */
+  readonly wideIntegers?: boolean;
 }
 
 /**
  * The values of `outputs`, row-major: floating-point ones as Float64Array (float32 ones as Float32Array when
- * rounding), int32 as Int32Array, truth values as Uint8Array. `inputs` gives any nodes' values, whatever their
+ * rounding), int32 as Int32Array (Float64Array when wide), truth values as Uint8Array. `inputs` gives any nodes' values, whatever their
  * array type. Results may share memory with one another and with `inputs`.
  */
 export function evaluate(outputs: readonly Node[], inputs: ReadonlyMap<Node, ArrayLike<number>> = new Map(), options: EvaluateOptions = {}): Value[] {
@@ -39,7 +41,7 @@ export function evaluate(outputs: readonly Node[], inputs: ReadonlyMap<Node, Arr
     switch (dtype) {
       case 'float32': return options.round ? new Float32Array(count) : new Float64Array(count);
       case 'float64': return new Float64Array(count);
-      case 'int32': return new Int32Array(count);
+      case 'int32': return options.wideIntegers ? new Float64Array(count) : new Int32Array(count);
       case 'bool': return new Uint8Array(count);
     }
   };

@@ -52,8 +52,9 @@ function binary(name: BinaryName): Evaluator<BinaryName> {
   const f = binaryFunctions[name];
   return (node, inputs, allocate) => {
     const a = input(inputs, 0), b = input(inputs, 1), out = allocate(node.dtype, a.length);
-    // whole numbers: products beyond 2^53 would lose their low bits; a quotient is truncated by the store
-    if (node.dtype === 'int32' && name === 'mul') for (let i = 0; i < out.length; i++) out[i] = Math.imul(a[i] as number, b[i] as number);
+    // whole numbers: products beyond 2^53 would lose their low bits; quotients go towards zero
+    if (out instanceof Int32Array && name === 'mul') for (let i = 0; i < out.length; i++) out[i] = Math.imul(a[i] as number, b[i] as number);
+    else if (node.dtype === 'int32' && name === 'div') for (let i = 0; i < out.length; i++) out[i] = Math.trunc((a[i] as number) / (b[i] as number));
     else for (let i = 0; i < out.length; i++) out[i] = f(a[i] as number, b[i] as number);
     return out;
   };
@@ -75,6 +76,7 @@ function tableOf<N extends string, R>(names: readonly N[], entry: (name: N) => R
 const copy: Evaluator<'cast' | 'stopGradient'> = (node, inputs, allocate) => {
   const x = input(inputs, 0), out = allocate(node.dtype, x.length);
   if (node.dtype === 'bool') for (let i = 0; i < x.length; i++) out[i] = bit(x[i] !== 0);
+  else if (node.dtype === 'int32') for (let i = 0; i < x.length; i++) out[i] = Math.trunc(x[i] as number);
   else out.set(x);
   return out;
 };

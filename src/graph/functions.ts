@@ -1,0 +1,110 @@
+/**
+ * Composites: functions of neural networks written in primitives, hence differentiable to every order.
+ *
+ * Kinks are PyTorch's. Where one branch of a select may overflow, its argument is made harmless first: a derivative
+ * multiplies the unselected branch by zero, and ∞·0 would be NaN.
+ */
+import type { Node } from './node.js';
+import { sizeOf } from './node.js';
+import {
+  type Operand, abs, add, cast, div, eq, erf, exp, expm1, ge, gt, isInf, le, log, lt, mul, neg, normaliseAxis, reduceMax, reduceSum,
+  rsqrt, select, sigmoid, softplus, sqrt, stopGradient, sub, tanh,
+} from './ops.js';
+
+export const square = (x: Node): Node => mul(x, x);
+
+/** NaN passes; the derivative at 0 is 0 */
+export const relu = (x: Node): Node => select(le(x, 0), 0, x);
+/** the derivative at 0 is the slope */
+export const leakyRelu = (x: Node, slope: Operand): Node => select(gt(x, 0), x, mul(slope, x));
+const negativePart = (x: Node): Node => select(le(x, 0), x, 0);
+export const elu = (x: Node, alpha = 1): Node => select(le(x, 0), mul(alpha, expm1(negativePart(x))), x);
+export const celu = (x: Node, alpha = 1): Node => select(le(x, 0), mul(alpha, expm1(mul(1 / alpha, negativePart(x)))), x);
+export const selu = (x: Node, alpha = 1.6732632423543772, gamma = 1.0507009873554805): Node => mul(gamma, elu(x, alpha));
+/** passes gradient on both closed ends, as torch.clamp; where low > high the result is high */
+export function clip(x: Node, low: Operand | undefined, high: Operand | undefined): Node {
+  const raised = low === undefined ? x : select(lt(x, low), low, x);
+  return high === undefined ? raised : select(gt(raised, high), high, raised);
+}
+/** min(max(alpha·x + beta, 0), 1), flat on both closed ends as torch's hardsigmoid */
+export function hardSigmoid(x: Node, alpha = 1 / 6, beta = 0.5): Node {
+  const line = add(mul(alpha, x), beta);
+  return select(le(line, 0), 0, select(ge(line, 1), 1, line));
+}
+/** x · hardSigmoid(x), which is x itself above 3 */
+export const hardSwish = (x: Node): Node => select(le(x, -3), 0, select(ge(x, 3), x, mul(x, add(mul(1 / 6, x), 0.5))));
+export const gelu = (x: Node): Node => mul(mul(0.5, x), add(erf(mul(Math.SQRT1_2, x)), 1));
+export const geluTanh = (x: Node): Node =>
+  mul(mul(0.5, x), add(tanh(mul(Math.sqrt(2 / Math.PI), add(x, mul(0.044715, mul(x, square(x)))))), 1));
+export const silu = (x: Node, alpha = 1): Node => mul(x, sigmoid(mul(alpha, x)));
+export const mish = (x: Node): Node => mul(x, tanh(softplus(x)));
+export const softsign = (x: Node): Node => div(x, add(abs(x), 1));
+export const thresholdedRelu = (x: Node, alpha: number): Node => select(le(x, alpha), 0, x);
+/** 0 within ±lambda, moved by bias towards 0 outside */
+export const shrink = (x: Node, lambda = 0.5, bias = 0): Node =>
+  select(lt(x, -lambda), add(x, bias), select(gt(x, lambda), sub(x, bias), 0));
+
+const allAxes = (x: Node): number[] => x.shape.map((_, i) => i);
+const extentOf = (x: Node, axes: readonly number[]): number => sizeOf(axes.map((a) => x.shape[normaliseAxis(a, x.shape.length)] as number));
+
+export function mean(x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node {
+  return mul(1 / extentOf(x, axes), reduceSum(x, axes, keepDims));
+}
+/** of the population (divides by the count) */
+export const variance = (x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node =>
+  mean(square(sub(x, mean(x, axes, true))), axes, keepDims);
+/** (x − mean) / √(variance + epsilon) over axes */
+export function normalise(x: Node, axes: readonly number[], epsilon: number): Node {
+  const centred = sub(x, mean(x, axes, true));
+  return mul(centred, rsqrt(add(mean(square(centred), axes, true), epsilon)));
+}
+/** normalised over the axes from `axis` on, then scaled and shifted */
+export function layerNorm(x: Node, axis: number, epsilon: number, scale?: Node, bias?: Node): Node {
+  const axes = allAxes(x).slice(normaliseAxis(axis, x.shape.length));
+  return affine(normalise(x, axes, epsilon), scale, bias);
+}
+export function rmsNorm(x: Node, axis: number, epsilon: number, scale?: Node): Node {
+  const axes = allAxes(x).slice(normaliseAxis(axis, x.shape.length));
+  return affine(mul(x, rsqrt(add(mean(square(x), axes, true), epsilon))), scale, undefined);
+}
+export function affine(x: Node, scale: Node | undefined, bias: Node | undefined): Node {
+  const scaled = scale ? mul(x, scale) : x;
+  return bias ? add(scaled, bias) : scaled;
+}
+
+/** the largest value, which only guards against overflow: it is not differentiated */
+const guard = (x: Node, axes: readonly number[]): Node => stopGradient(reduceMax(x, axes, true));
+
+export function softmax(x: Node, axes: readonly number[]): Node {
+  const e = exp(sub(x, guard(x, axes)));
+  return div(e, reduceSum(e, axes, true));
+}
+export function logSoftmax(x: Node, axes: readonly number[]): Node {
+  const shifted = sub(x, guard(x, axes));
+  return sub(shifted, log(reduceSum(exp(shifted), axes, true)));
+}
+export function logSumExp(x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node {
+  const largest = guard(x, axes);
+  // an infinite maximum would make ∞ − ∞
+  const shift = select(isInf(largest), 0, largest);
+  const y = add(log(reduceSum(exp(sub(x, shift)), axes, true)), shift);
+  return keepDims ? y : reduceSum(y, axes);
+}
+
+/** √(Σx²), whose derivative at 0 is 0 as torch.norm's */
+export function norm2(x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node {
+  const squares = reduceSum(square(x), axes, keepDims);
+  const zero = eq(squares, 0);
+  return select(zero, 0, sqrt(select(zero, 1, squares)));
+}
+export const norm1 = (x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node => reduceSum(abs(x), axes, keepDims);
+
+/** 1 where the class along a new last axis is the index, else 0; an index outside 0 … depth−1 gives all zeros */
+export function oneHot(index: Node, depth: number, dtype: Node['dtype']): Node {
+  const shape = [...index.shape, depth];
+  const wide = index.graph.make('broadcast', [index], { shape, dims: index.shape.map((_, i) => i) });
+  return cast(eq(wide, index.graph.iota(index.shape.length, shape)), dtype);
+}
+
+/** towards zero */
+export const trunc = (x: Node): Node => select(lt(x, 0), neg(x.graph.make('floor', [neg(x)], {})), x.graph.make('floor', [x], {}));

@@ -1,0 +1,49 @@
+/** The tensors of a file that may be parameters, in file order. Which of them are is found by discover.ts. */
+import { allNodes } from './flatten.js';
+import type { OnnxModel, OnnxNode, OnnxTensor } from './proto/index.js';
+import { isFloatType } from './values.js';
+
+export interface Candidate {
+  readonly name: string;
+  readonly tensor: OnnxTensor;
+  /**
+   * An alias is an Identity of an initializer: exporters that store equal tensors once write it, and the model it
+   * came from had two parameters.
+   */
+  readonly origin: 'initializer' | 'alias' | 'constant';
+}
+
+const mayBeParameter = (tensor: OnnxTensor): boolean => isFloatType(tensor.dataType) && tensor.dims.length >= 1;
+
+export function candidatesOf(model: OnnxModel, nodes: readonly OnnxNode[]): Candidate[] {
+  const found = new Map<string, Candidate>();
+  for (const tensor of model.graph.initializers) {
+    if (mayBeParameter(tensor)) found.set(tensor.name, { name: tensor.name, tensor, origin: 'initializer' });
+  }
+  for (const node of nodes) {
+    const name = node.outputs[0] ?? '';
+    if (node.domain !== '' || name === '') continue;
+    if (node.opType === 'Identity') {
+      const source = found.get(node.inputs[0] ?? '');
+      if (source && source.origin !== 'constant') found.set(name, { name, tensor: source.tensor, origin: 'alias' });
+    } else if (node.opType === 'Constant') {
+      const value = node.attributes.get('value');
+      if (value?.type === 'tensor' && mayBeParameter(value.value)) found.set(name, { name, tensor: { ...value.value, name }, origin: 'constant' });
+    }
+  }
+  return [...found.values()];
+}
+
+/** the nodes that read each value, as "OpType name" */
+export function consumersOf(nodes: readonly OnnxNode[]): Map<string, string[]> {
+  const out = new Map<string, string[]>();
+  for (const node of allNodes(nodes)) {
+    for (const name of new Set(node.inputs)) {
+      const list = out.get(name);
+      const consumer = `${node.opType} ${node.name}`.trimEnd();
+      if (list) list.push(consumer);
+      else out.set(name, [consumer]);
+    }
+  }
+  return out;
+}

@@ -1,0 +1,127 @@
+/** ONNX files as models. */
+import { createHash } from 'node:crypto';
+import { InputError, UnsupportedError } from '../base/errors.js';
+import { toFloat32 } from '../base/convert.js';
+import type { Node } from '../graph/index.js';
+import type { BuildOptions, Model, Parameter } from '../model/model.js';
+import { type Candidate, candidatesOf, consumersOf } from './candidates.js';
+import { type InputSpec, discover, plausible } from './discover.js';
+import { allNodes, flatten } from './flatten.js';
+import { type OnnxFile, type OnnxModel, readOnnxFile, tensorArray } from './proto/index.js';
+import { qualifiedName } from './table.js';
+import { unsupportedIn } from './unsupported.js';
+import { dtypeOf } from './values.js';
+import { type Prepared, dataInputs, write } from './write.js';
+
+export interface OnnxBuildOptions extends BuildOptions {
+  /** further values of the file to return, by name: what `--model-output` asks for */
+  readonly also?: readonly string[];
+}
+export interface ImportedModel extends Model {
+  /** tensors in `Constant` nodes, which are parameters only if asked for by name */
+  readonly constants: readonly Parameter[];
+  readonly opset: number;
+  build(options: OnnxBuildOptions): ReadonlyMap<string, Node>;
+}
+
+export async function loadOnnx(path: string): Promise<ImportedModel> {
+  return modelFromOnnx(await readOnnxFile(path), path);
+}
+
+/** `source` is how messages name the file. */
+export function modelFromOnnx(file: OnnxFile, source: string = file.path): ImportedModel {
+  const { model } = file;
+  const nodes = flatten(model);
+  const prepared: Prepared = { model, nodes, candidates: candidatesOf(model, nodes) };
+  const inputs = dataInputs(model).map((i) => inputSpec(i, source));
+  if (model.graph.outputs.length === 0) throw new InputError(`${source} has no outputs`);
+  const unsupported = unsupportedIn(model, nodes);
+  const discovery = unsupported.length > 0 ? { parameters: plausible(prepared), fixedBatch: null } : discover(prepared, inputs);
+  const consumers = consumersOf(nodes);
+  const parameter = (c: Candidate): Parameter => parameterOf(c, consumers);
+  const names = new Set(discovery.parameters.map((c) => c.name));
+  let fingerprint: string | undefined;
+  return {
+    source,
+    inputs: inputs.map(({ name, dtype, dims }) => ({ name, dtype, shape: dims.map((d, axis) => extent(d, axis, discovery.fixedBatch)) })),
+    outputs: model.graph.outputs.map(({ name }) => ({ name })),
+    parameters: discovery.parameters.map(parameter),
+    constants: prepared.candidates.filter((c) => c.origin === 'constant' && !names.has(c.name)).map(parameter),
+    buffers: model.graph.initializers.filter((t) => !names.has(t.name) && consumers.has(t.name)).map((t) => ({ name: t.name, shape: t.dims })),
+    operators: histogram(nodes),
+    opset: model.opsetImports.get('') ?? 0,
+    unsupported,
+    fixedBatch: discovery.fixedBatch,
+    warnings: warningsOf(discovery, inputs),
+    get fingerprint() {
+      return (fingerprint ??= fingerprintOf(file));
+    },
+    build(options) {
+      if (unsupported.length > 0) throw new UnsupportedError(`${source} cannot be imported: ${unsupported.join('; ')}`);
+      const valueOf = write(prepared, { ...options, float: options.dtype });
+      const wanted = [...model.graph.outputs.map((o) => o.name), ...(options.also ?? [])];
+      return new Map(wanted.map((name) => [name, valueOf(name)]));
+    },
+  };
+}
+
+function inputSpec({ name, type }: OnnxModel['graph']['inputs'][number], source: string): InputSpec {
+  if (type?.kind !== 'tensor') throw new UnsupportedError(`${source}: input '${name}' is not a tensor (${type?.kind ?? 'no type is given'})`);
+  if (type.shape === undefined) throw new UnsupportedError(`${source}: input '${name}' is given without a rank; export the model with the shapes of its inputs`);
+  return { name, dtype: dtypeOf(type.elementType, type.elementType === 'float64' ? 'float64' : 'float32'), dims: type.shape };
+}
+/** A batch that may change is left open, whatever the file says. */
+function extent(d: InputSpec['dims'][number], axis: number, fixedBatch: number | null): number | null {
+  if (axis === 0) return fixedBatch !== null && typeof d === 'number' ? d : fixedBatch;
+  return typeof d === 'number' ? d : null;
+}
+
+function parameterOf({ name, tensor }: Candidate, consumers: ReadonlyMap<string, readonly string[]>): Parameter {
+  return {
+    name,
+    shape: tensor.dims,
+    consumers: consumers.get(name) ?? [],
+    values: () => {
+      const array = tensorArray(tensor);
+      return array.dtype === 'float64' ? array.data : toFloat32(array);
+    },
+  };
+}
+
+function histogram(nodes: Prepared['nodes']): Map<string, number> {
+  const out = new Map<string, number>();
+  for (const node of allNodes(nodes)) out.set(qualifiedName(node), (out.get(qualifiedName(node)) ?? 0) + 1);
+  return out;
+}
+
+/** names that exporters make up for tensors which they computed from the model's own */
+const madeUp = /^(onnx::\w+_\d+|_?val_\d+)$/;
+
+function warningsOf(discovery: ReturnType<typeof discover>, inputs: readonly InputSpec[]): string[] {
+  const out: string[] = [];
+  const folded = discovery.parameters.filter((c) => c.origin !== 'constant' && madeUp.test(c.name));
+  if (folded.length > 0) {
+    const names = folded.slice(0, 3).map((c) => `'${c.name}'`).join(', ') + (folded.length > 3 ? ', …' : '');
+    out.push(`${folded.length} of ${discovery.parameters.length} parameters have names made up by the exporter (${names}), which has transposed or merged the model's own; torch.onnx.export(..., dynamo=True, optimize=False) keeps them`);
+  }
+  if (discovery.fixedBatch !== null) {
+    out.push(`the file was exported for a batch of ${discovery.fixedBatch} and takes no other; batches run at that size, padded where data are short`);
+  }
+  if (discovery.problem) {
+    const open = inputs.filter((i) => i.dims.some((d, axis) => axis > 0 && typeof d !== 'number')).map((i) => `'${i.name}'`);
+    out.push(`which tensors are parameters is a guess until data give the open axes of ${open.join(', ')} a size (${discovery.problem.message})`);
+  }
+  return out;
+}
+
+/** of the file's bytes, and of those that it keeps beside it */
+function fingerprintOf({ bytes, model }: OnnxFile): string {
+  const hash = createHash('sha256').update(bytes);
+  for (const tensor of model.graph.initializers) {
+    if (tensor.payload.kind !== 'external') continue;
+    const { data } = tensorArray(tensor);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
+}
+

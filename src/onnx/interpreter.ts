@@ -1,0 +1,156 @@
+/**
+ * Writes the nodes of a file into a graph, one after the other. What depends on nothing but constants is computed at
+ * once, so that shapes, axes and indices are known numbers when an operator asks for them.
+ */
+import { HessiaError, InputError, UnsupportedError, messageOf } from '../base/errors.js';
+import { evaluate } from '../graph/evaluate.js';
+import { type DType, type FloatDType, Graph, type Node, isOp, sizeOf } from '../graph/index.js';
+import { NotConstant, Op, type OpRule, type Result } from './op.js';
+import type { OnnxGraph, OnnxNode } from './proto/index.js';
+import { qualifiedName, ruleOf } from './table.js';
+import { Known, type Tensor, type Value, checkShape, computed, constantTensor, dtypeOf, fileTensor } from './values.js';
+
+/** results up to this many elements are computed at import */
+const foldLimit = 1 << 16;
+/** and steps on the way to them up to this many */
+const stepLimit = 1 << 20;
+/** nested subgraphs; a file may not make us recurse for ever */
+const depthLimit = 32;
+
+export interface World {
+  readonly graph: Graph;
+  readonly float: FloatDType;
+  readonly opsets: ReadonlyMap<string, number>;
+  /** outputs that a caller replaces: aliases and constants which are parameters */
+  readonly replaced: ReadonlyMap<string, Value>;
+}
+
+export class Interpreter {
+  readonly #values = new Map<string, Value>();
+  #depth = 0;
+
+  constructor(private readonly world: World) {}
+
+  define(name: string, value: Value): void {
+    this.#values.set(name, value);
+  }
+  get(name: string): Value | undefined {
+    return this.#values.get(name);
+  }
+
+  run(nodes: readonly OnnxNode[]): void {
+    for (const node of nodes) {
+      const outputs = node.outputs.map((name) => this.world.replaced.get(name));
+      const results = outputs.some(Boolean) ? outputs : this.#apply(node);
+      node.outputs.forEach((name, i) => {
+        const value = results[i];
+        if (name !== '' && value) this.#values.set(name, value);
+      });
+    }
+  }
+
+  #runSubgraph(graph: OnnxGraph): Value[] {
+    if (this.#depth >= depthLimit) throw new InputError(`subgraphs are nested more than ${depthLimit} deep`);
+    this.#depth++;
+    for (const t of graph.initializers) this.define(t.name, fileTensor(t, this.world.graph, this.world.float));
+    this.run(graph.nodes);
+    this.#depth--;
+    return graph.outputs.map(({ name }) => this.#read(name));
+  }
+
+  #read(name: string): Value {
+    const value = this.#values.get(name);
+    if (!value) throw new InputError(`reads '${name}', which nothing before it produces`);
+    return value;
+  }
+
+  #apply(node: OnnxNode): (Value | undefined)[] {
+    const opset = this.world.opsets.get(node.domain) ?? 0;
+    try {
+      const rule = ruleOf(node);
+      if (!rule) throw new UnsupportedError('is not supported');
+      const inputs = node.inputs.map((name) => (name === '' ? undefined : this.#read(name)));
+      return this.#fold(node, opset, rule, inputs) ?? this.#write(node, opset, rule, inputs);
+    } catch (error) {
+      throw explained(error, node, opset);
+    }
+  }
+
+  #write(node: OnnxNode, opset: number, rule: OpRule, inputs: readonly (Value | undefined)[]): (Value | undefined)[] {
+    const { graph, float } = this.world;
+    const op = new Op(node, opset, graph, inputs, (type) => dtypeOf(type, float), (t) => t.node(), (g) => this.#runSubgraph(g));
+    return listOf(rule.build(op)).map((result, i) => {
+      const value = this.#valueOf(result, node.outputs[i] ?? '');
+      if (value?.kind === 'tensor') checkShape(value.shape, `output ${i}`);
+      return value;
+    });
+  }
+
+  #valueOf(result: Result, name: string): Value | undefined {
+    if (result === undefined || 'kind' in result) return result;
+    if (result instanceof Known) return constantTensor(result, this.world.graph, this.world.float, `'${name}'`);
+    // what simplified to one number is known after all
+    if (isOp(result, 'fill') && sizeOf(result.shape) <= foldLimit) {
+      const { shape, dtype, attributes } = result;
+      const known = (): Known => new Known(shape, dtype, new Float64Array(sizeOf(shape)).fill(attributes.value));
+      return { kind: 'tensor', shape, folds: true, node: () => result, known };
+    }
+    return computed(result);
+  }
+
+  /** The outputs as known values, if every input is known and the work is small. */
+  #fold(node: OnnxNode, opset: number, rule: OpRule, inputs: readonly (Value | undefined)[]): Value[] | undefined {
+    if (rule.neverFold || !inputs.every((v) => !v || (v.kind === 'tensor' && v.folds))) return undefined;
+    // in a graph of its own and in the file's types, float32 rounded at every step as any runtime would
+    const scratch = new Graph();
+    const made = new Map<Tensor, Node>();
+    const nodeOf = (t: Tensor): Node => {
+      let n = made.get(t);
+      if (!n) made.set(t, (n = scratchNode(scratch, t)));
+      return n;
+    };
+    const typeOf = (type: Parameters<typeof dtypeOf>[0]): DType => dtypeOf(type, type === 'float64' ? 'float64' : 'float32');
+    const noSubgraph = (): never => { throw new UnsupportedError('has a subgraph'); };
+    const results = listOf(rule.build(new Op(node, opset, scratch, inputs, typeOf, nodeOf, noSubgraph)));
+    const nodes = results.filter((r): r is Node => r !== undefined && 'op' in r);
+    if (nodes.some((n) => sizeOf(n.shape) > foldLimit) || !cheap(nodes)) return undefined;
+    const values = evaluate(nodes, new Map(), { round: true, wideIntegers: true });
+    return results.map((result, i) => {
+      if (result === undefined || !('op' in result)) return this.#valueOf(result, node.outputs[i] ?? '') as Value;
+      const data = values[nodes.indexOf(result)] as Known['data'];
+      // −0 from a quotient of integers is 0
+      const clean = result.dtype === 'int32' ? Float64Array.from(data, (v) => v + 0) : data;
+      return this.#valueOf(new Known(result.shape, result.dtype, clean), node.outputs[i] ?? '') as Value;
+    });
+  }
+}
+
+function scratchNode(graph: Graph, tensor: Tensor): Node {
+  const { shape, dtype, data } = (tensor.known as () => Known)();
+  return graph.constant(data, shape, dtype);
+}
+
+/** whether evaluating costs about as much as the nodes have elements, and those are few */
+function cheap(outputs: readonly Node[]): boolean {
+  const seen = new Set<Node>();
+  const stack = [...outputs];
+  for (let n = stack.pop(); n; n = stack.pop()) {
+    if (seen.has(n)) continue;
+    seen.add(n);
+    if (sizeOf(n.shape) > stepLimit && n.op !== 'constant') return false;
+    if (n.op === 'dot' || n.op === 'conv' || n.op === 'convInput') return false;
+    stack.push(...n.inputs);
+  }
+  return true;
+}
+
+const listOf = (results: Result | readonly Result[]): readonly Result[] => (Array.isArray(results) ? results : [results as Result]);
+
+/** the error with the operator it arose at; whatever is not ours arose from a malformed node */
+function explained(error: unknown, node: OnnxNode, opset: number): HessiaError {
+  const at = `operator ${qualifiedName(node)} (node '${node.name}', opset ${opset})`;
+  if (error instanceof HessiaError && error.message.startsWith('operator ')) return error; // from a subgraph
+  const message = `${at}: ${messageOf(error)}`;
+  if (error instanceof NotConstant) return new NotConstant(message, error.on);
+  return error instanceof UnsupportedError ? new UnsupportedError(message, { cause: error }) : new InputError(message, { cause: error });
+}

@@ -1,0 +1,34 @@
+/** The operators this version imports: one entry each, by family. */
+import type { OpRule, OpTable } from './op.js';
+import type { OnnxNode } from './proto/index.js';
+import { activationOps } from './ops/activations.js';
+import { arithmeticOps } from './ops/arithmetic.js';
+import { constantOps } from './ops/constants.js';
+import { controlOps } from './ops/control.js';
+import { convolutionOps } from './ops/convolution.js';
+import { gatherOps } from './ops/gather.js';
+import { lossOps } from './ops/losses.js';
+import { normalizationOps } from './ops/normalization.js';
+import { poolingOps } from './ops/pooling.js';
+import { productOps } from './ops/products.js';
+import { quantizationOps } from './ops/quantization.js';
+import { reductionOps } from './ops/reductions.js';
+import { resizeOps } from './ops/resize.js';
+import { scatterOps } from './ops/scatter.js';
+import { sequenceOps } from './ops/sequences.js';
+import { shapeOps } from './ops/shapes.js';
+import { slicingOps } from './ops/slicing.js';
+
+const families: readonly OpTable[] = [
+  arithmeticOps, activationOps, productOps, convolutionOps, poolingOps, normalizationOps, reductionOps, shapeOps, slicingOps,
+  constantOps, gatherOps, scatterOps, sequenceOps, resizeOps, lossOps, quantizationOps, controlOps,
+];
+const table = new Map<string, OpRule>(families.flatMap((family) => Object.entries(family)));
+
+export const supportedOperators: readonly string[] = [...table.keys()].sort();
+
+/** "Conv", or "com.microsoft.FusedConv" outside the standard domain */
+export function qualifiedName(node: Pick<OnnxNode, 'domain' | 'opType'>): string {
+  return node.domain === '' ? node.opType : `${node.domain}.${node.opType}`;
+}
+export const ruleOf = (node: OnnxNode): OpRule | undefined => table.get(qualifiedName(node));

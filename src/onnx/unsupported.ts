@@ -1,0 +1,34 @@
+/** Everything in a file that this version cannot import, found before any work. */
+import { HessiaError, InputError } from '../base/errors.js';
+import { allNodes } from './flatten.js';
+import { AttributeView } from './op.js';
+import type { OnnxModel, OnnxNode } from './proto/index.js';
+import { qualifiedName, ruleOf } from './table.js';
+
+const oldestOpset = 7;
+
+/** one entry per operator and reason, with how many nodes it concerns */
+export function unsupportedIn(model: OnnxModel, nodes: readonly OnnxNode[]): string[] {
+  const found = new Map<string, number>();
+  const opset = model.opsetImports.get('') ?? 0;
+  if (opset < oldestOpset && nodes.some((n) => n.domain === ''))
+    found.set(`opset ${opset} (${oldestOpset} or later is needed; export the model again)`, 0);
+  for (const node of allNodes(nodes)) {
+    const reason = reasonAgainst(node, model.opsetImports.get(node.domain) ?? 0);
+    if (reason !== undefined) found.set(reason, (found.get(reason) ?? 0) + 1);
+  }
+  if (model.graph.sparseInitializers.length > 0) found.set('sparse initializers', model.graph.sparseInitializers.length);
+  return [...found].map(([reason, count]) => (count > 1 ? `${reason} (${count} times)` : reason));
+}
+
+function reasonAgainst(node: OnnxNode, opset: number): string | undefined {
+  const name = qualifiedName(node), rule = ruleOf(node);
+  if (!rule) return `operator ${name}`;
+  try {
+    const reason = rule.refuse?.(new AttributeView(node, opset));
+    return reason === undefined ? undefined : `operator ${name} ${reason}`;
+  } catch (error) {
+    if (error instanceof HessiaError) throw new InputError(`operator ${name} (node '${node.name}', opset ${opset}): ${error.message}`, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+/** What a name of the file stands for while the model is written into a graph. */
+import { InputError, UnsupportedError } from '../base/errors.js';
+import { toFloat32 } from '../base/convert.js';
+import type { NdArray } from '../base/ndarray.js';
+import type { DType, FloatDType, Graph, Node, Shape } from '../graph/index.js';
+import { isFloat, sizeOf } from '../graph/index.js';
+import { type OnnxDataType, type OnnxTensor, tensorArray } from './proto/index.js';
+
+/**
+ * Values known at import. Integers are exact up to 2^53 (beyond, as INT64_MAX, they are rounded, which only "to the
+ * end" markers meet); floating-point values are exactly those of the file.
+ */
+export class Known {
+  constructor(readonly shape: Shape, readonly dtype: DType, readonly data: Float32Array | Float64Array | Int32Array | Uint8Array) {}
+
+  static integers(values: readonly number[], shape: Shape = [values.length]): Known {
+    return new Known(shape, 'int32', Float64Array.from(values));
+  }
+}
+
+/** A tensor: a node of the graph, or known values that become one when asked. */
+export interface Tensor {
+  readonly kind: 'tensor';
+  readonly shape: Shape;
+  node(): Node;
+  /** the values, where the file gives them */
+  readonly known: (() => Known) | undefined;
+  /** whether operations on it may be carried out at import; false for what may be a parameter */
+  readonly folds: boolean;
+}
+export interface Sequence {
+  readonly kind: 'sequence';
+  readonly elements: readonly Tensor[];
+}
+export type Value = Tensor | Sequence;
+
+export const computed = (node: Node): Tensor => ({ kind: 'tensor', shape: node.shape, node: () => node, known: undefined, folds: false });
+
+/** known values in `graph`, whose floating-point values are of type `float` */
+export function constantTensor(known: Known, graph: Graph, float: FloatDType, what: string): Tensor {
+  let node: Node | undefined;
+  return { kind: 'tensor', shape: known.shape, folds: true, known: () => known, node: () => (node ??= constantNode(known, graph, float, what)) };
+}
+
+/** the same, with the values read from the file only when needed */
+export function fileTensor(tensor: OnnxTensor, graph: Graph, float: FloatDType): Tensor {
+  let known: Known | undefined, node: Node | undefined;
+  const read = (): Known => (known ??= knownOf(tensor));
+  return {
+    kind: 'tensor', shape: tensor.dims, folds: true, known: read,
+    node: () => (node ??= constantNode(read(), graph, float, `'${tensor.name}'`)),
+  };
+}
+
+/** a parameter: an input of the graph, whose stored values may still be looked at where a constant is needed */
+export const parameterTensor = (tensor: OnnxTensor, node: Node): Tensor => {
+  let known: Known | undefined;
+  return { kind: 'tensor', shape: tensor.dims, node: () => node, known: () => (known ??= knownOf(tensor)), folds: false };
+};
+
+function constantNode(known: Known, graph: Graph, float: FloatDType, what: string): Node {
+  const { shape, data } = known;
+  if (isFloat(known.dtype)) {
+    const values = float === 'float64' ? (data instanceof Float64Array ? data : Float64Array.from(data)) : data instanceof Float32Array ? data : Float32Array.from(data);
+    return graph.constant(values, shape, float);
+  }
+  if (known.dtype === 'bool') return graph.constant(data instanceof Uint8Array ? data : Uint8Array.from(data), shape, 'bool');
+  const wrong = data.find((v) => v > 0x7fffffff || v < -0x80000000);
+  if (wrong !== undefined) throw new UnsupportedError(`${what} holds ${wrong}, and integers that reach the computation must fit 32 bits`);
+  return graph.constant(data instanceof Int32Array ? data : Int32Array.from(data), shape, 'int32');
+}
+
+export function knownOf(tensor: OnnxTensor): Known {
+  return knownOfArray(tensorArray(tensor));
+}
+function knownOfArray(array: NdArray): Known {
+  const { shape } = array;
+  switch (array.dtype) {
+    case 'float16': case 'bfloat16': return new Known(shape, 'float32', toFloat32(array));
+    case 'float32': return new Known(shape, 'float32', array.data);
+    case 'float64': return new Known(shape, 'float64', array.data);
+    case 'bool': return new Known(shape, 'bool', array.data.map((v) => Number(v !== 0)));
+    case 'int32': return new Known(shape, 'int32', array.data);
+    case 'int64': case 'uint64': return new Known(shape, 'int32', Float64Array.from(array.data, Number));
+    default: return new Known(shape, 'int32', Float64Array.from(array.data));
+  }
+}
+
+/** The graph type that stands for a type of the file; `float` for the types that are computed in. */
+export function dtypeOf(type: OnnxDataType, float: FloatDType): DType {
+  switch (type) {
+    case 'float16': case 'bfloat16': case 'float32': case 'float64': return float;
+    case 'bool': return 'bool';
+    case 'int8': case 'int16': case 'int32': case 'int64': case 'uint8': case 'uint16': case 'uint32': case 'uint64':
+    case 'int4': case 'uint4': case 'int2': case 'uint2': return 'int32';
+    default: throw new UnsupportedError(`values of type ${type} are not supported`);
+  }
+}
+export const isFloatType = (type: OnnxDataType): boolean =>
+  type === 'float32' || type === 'float64' || type === 'float16' || type === 'bfloat16';
+
+/** shapes come from files: refuse what nothing could hold */
+export function checkShape(shape: Shape, what: string): void {
+  if (shape.length > 32 || shape.some((d) => !Number.isSafeInteger(d) || d < 0) || sizeOf(shape) > 2 ** 42)
+    throw new InputError(`${what} would have the impossible shape [${shape.slice(0, 33).join(', ')}]`);
+}

@@ -1,0 +1,52 @@
+/** A file, prepared for being written into graphs, and the writing. */
+import { InputError } from '../base/errors.js';
+import type { FloatDType, Graph, Node } from '../graph/index.js';
+import type { Candidate } from './candidates.js';
+import { Interpreter } from './interpreter.js';
+import type { OnnxModel, OnnxNode } from './proto/index.js';
+import { type Value, computed, fileTensor, parameterTensor } from './values.js';
+
+export interface Prepared {
+  readonly model: OnnxModel;
+  /** see flatten.ts */
+  readonly nodes: readonly OnnxNode[];
+  readonly candidates: readonly Candidate[];
+}
+
+export interface Writing {
+  readonly graph: Graph;
+  readonly float: FloatDType;
+  readonly inputs: ReadonlyMap<string, Node>;
+  /** by name of a candidate; the others become constants */
+  readonly parameters: ReadonlyMap<string, Node>;
+}
+
+/** Writes the model; the values of any names can then be asked for. */
+export function write(prepared: Prepared, { graph, float, inputs, parameters }: Writing): (name: string) => Node {
+  const replaced = new Map<string, Value>();
+  for (const { name, tensor, origin } of prepared.candidates) {
+    const node = parameters.get(name);
+    if (node) replaced.set(name, parameterTensor(tensor, node));
+    else if (origin === 'alias') replaced.set(name, fileTensor(tensor, graph, float));
+  }
+  const { graph: file, opsetImports } = prepared.model;
+  const interpreter = new Interpreter({ graph, float, opsets: opsetImports, replaced });
+  for (const tensor of file.initializers) interpreter.define(tensor.name, replaced.get(tensor.name) ?? fileTensor(tensor, graph, float));
+  for (const { name } of dataInputs(prepared.model)) {
+    const node = inputs.get(name);
+    if (!node) throw new InputError(`no value is given for the model's input '${name}'`);
+    interpreter.define(name, computed(node));
+  }
+  interpreter.run(prepared.nodes);
+  return (name) => {
+    const value = interpreter.get(name);
+    if (value?.kind !== 'tensor') throw new InputError(`the model has no tensor named '${name}'`);
+    return value.node();
+  };
+}
+
+/** Files of old exporters list initializers among the inputs, too. */
+export function dataInputs(model: OnnxModel): OnnxModel['graph']['inputs'] {
+  const stored = new Set([...model.graph.initializers, ...model.graph.sparseInitializers.map((s) => s.values)].map((t) => t.name));
+  return model.graph.inputs.filter((i) => !stored.has(i.name));
+}
