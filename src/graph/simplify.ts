@@ -30,7 +30,11 @@ const table: { [P in PrimitiveName]?: Make } = {
   floor: (_, [x]) => (x?.dtype === 'int32' ? x : undefined),
   ceil: (_, [x]) => (x?.dtype === 'int32' ? x : undefined),
   round: (_, [x]) => (x?.dtype === 'int32' ? x : undefined),
-  add: (_, [a, b]) => (isFill(a, 0) ? b : isFill(b, 0) ? a : undefined),
+  add: (_, [a, b]) => {
+    if (isFill(a, 0)) return b;
+    if (isFill(b, 0)) return a;
+    return a && b ? joinedPads(a, b) : undefined;
+  },
   sub: (_, [a, b]) => (isFill(b, 0) ? a : isFill(a, 0) && b ? ops.neg(b) : undefined),
   mul: (_, [a, b]) => {
     if (!a || !b) return undefined;
@@ -168,6 +172,25 @@ const table: { [P in PrimitiveName]?: Make } = {
   },
   reverse: (_, [x], { axes }: Primitives['reverse']) => (axes.length === 0 || (x && fillValue(x) !== undefined) ? x : undefined),
 };
+
+/**
+ * pad(x) + pad(y) where the two lie next to one another along one axis: one padded concat. So the cotangents of the
+ * slices of a value (queries, keys and values of attention, say) are put together without a sum.
+ */
+function joinedPads(a: Node, b: Node): Node | undefined {
+  if (!isOp(a, 'pad') || !isOp(b, 'pad')) return undefined;
+  const p = a.attributes, q = b.attributes, x = a.inputs[0] as Node, y = b.inputs[0] as Node;
+  if ([...p.interior, ...q.interior].some((n) => n !== 0)) return undefined;
+  const differ = p.low.flatMap((low, i) => (low !== q.low[i] || x.shape[i] !== y.shape[i] ? [i] : []));
+  const axis = differ[0];
+  if (axis === undefined || differ.length > 1) return undefined;
+  const end = (low: readonly number[], z: Node): number => (low[axis] as number) + (z.shape[axis] as number);
+  const first = end(p.low, x) === q.low[axis] ? [x, y] : end(q.low, y) === p.low[axis] ? [y, x] : undefined;
+  if (!first) return undefined;
+  const parts = first.flatMap((z) => (isOp(z, 'concat') && z.attributes.axis === axis ? z.inputs : [z]));
+  const before = first[0] === x ? p : q, after = first[0] === x ? q : p;
+  return ops.pad(ops.concat(parts, axis), before.low, p.high.map((h, i) => (i === axis ? (after.high[i] as number) : h)));
+}
 
 /** labels of t(x) → labels of x, where output axis p of t is input axis permutation[p] */
 function relabel(permutation: readonly number[], labels: string): string {
