@@ -185,10 +185,12 @@ function joinedPads(a: Node, b: Node): Node | undefined {
   const axis = differ[0];
   if (axis === undefined || differ.length > 1) return undefined;
   const end = (low: readonly number[], z: Node): number => (low[axis] as number) + (z.shape[axis] as number);
-  const first = end(p.low, x) === q.low[axis] ? [x, y] : end(q.low, y) === p.low[axis] ? [y, x] : undefined;
-  if (!first) return undefined;
+  // by position, not by operand: both pads may be of one value
+  const ascending = end(p.low, x) === q.low[axis];
+  if (!ascending && end(q.low, y) !== p.low[axis]) return undefined;
+  const first = ascending ? [x, y] : [y, x];
   const parts = first.flatMap((z) => (isOp(z, 'concat') && z.attributes.axis === axis ? z.inputs : [z]));
-  const before = first[0] === x ? p : q, after = first[0] === x ? q : p;
+  const before = ascending ? p : q, after = ascending ? q : p;
   return ops.pad(ops.concat(parts, axis), before.low, p.high.map((h, i) => (i === axis ? (after.high[i] as number) : h)));
 }
 
