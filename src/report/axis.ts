@@ -13,7 +13,7 @@ export interface Axis {
 }
 
 /** The part of the axis' length that a spectrum's bulk must at least have, or the axis is not linear. */
-const readable = 1 / 25;
+const readable = 1 / 12;
 const labelWidth = 46;
 
 export interface Range {

@@ -41,7 +41,7 @@ const sunk = 8;
 /** The floor of the density axis below the peak that one eigenvalue makes. */
 const floorBelowOne = 12;
 /** Share of the eigenvalues that the bulk holds. */
-const bulkShare = 0.99;
+const bulkShare = 0.95;
 
 export function layOut(document: SpectrumDocument, frame: Frame): Figure {
   const { density, dimension } = document;

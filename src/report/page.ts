@@ -59,7 +59,7 @@ function facts({ largest, smallest, trace, loss, gradientNorm, dimension }: Spec
   const fact = (name: Markup | string, value: string): Markup => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
   return html`<dl class="facts">
 ${fact('largest eigenvalue', significant(largest[0]?.value ?? null))}${fact('smallest eigenvalue', significant(smallest[0]?.value ?? null))}
-${fact('trace ± standard error', withError(trace.estimate, trace.standardError))}${fact('loss', significant(loss, 5))}
+${fact('trace ± std. error', withError(trace.estimate, trace.standardError))}${fact('loss', significant(loss, 5))}
 ${fact('gradient norm', significant(gradientNorm, 4))}${fact('dimension', formatCount(dimension))}
 </dl>`;
 }

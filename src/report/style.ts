@@ -41,8 +41,8 @@ h2{font-size:18px;font-weight:650;margin:44px 0 12px}
 p{margin:0 0 12px}
 .lead{font-size:17px;color:var(--muted);max-width:76ch;overflow-wrap:anywhere}
 .lead b{color:var(--ink);font-weight:600}
-dl.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:1px;margin:24px 0 8px;background:var(--rule);border:1px solid var(--rule);border-radius:10px;overflow:hidden}
-.facts div{background:var(--paper);padding:12px 16px}
+dl.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:1px;margin:24px 0 8px;background:var(--rule);border:1px solid var(--rule);border-radius:10px;overflow:hidden}
+.facts div{background:var(--paper);padding:12px 14px}.facts dt{white-space:nowrap}
 dt{color:var(--muted);font-size:13px}
 .facts dd{margin:2px 0 0;font-size:20px;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
 figure{margin:28px 0 0}
