@@ -79,7 +79,8 @@ export function fromBytes<D extends ArrayDType>(
   const size = itemSize(dtype);
   let source = bytes;
   const swap = size > 1 && littleEndian !== hostIsLittleEndian;
-  if (swap || source.byteOffset % size !== 0) source = source.slice();
+  // a copy by constructor: the slice of a Buffer would share its memory
+  if (swap || source.byteOffset % size !== 0) source = new Uint8Array(source);
   if (swap) reverseEach(source, size);
   const data = new arrayStorage[dtype](source.buffer, source.byteOffset, Math.floor(source.byteLength / size));
   return { dtype, shape, data } as unknown as NdArray<D>;
