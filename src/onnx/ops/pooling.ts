@@ -1,6 +1,6 @@
 import { InputError } from '../../base/errors.js';
 import * as f from '../../graph/functions.js';
-import { type Node, ops, sizeOf } from '../../graph/index.js';
+import { type Node, isFloat, ops, sizeOf } from '../../graph/index.js';
 import type { Op, OpRule, OpTable } from '../op.js';
 import { type Windowing, kernelOf, positionsOf, windowing } from './windowing.js';
 
@@ -21,7 +21,7 @@ function pool(op: Op): Pool {
 function maxPool(op: Op): Node[] {
   const { x, size, geometry, positions } = pool(op);
   const lead = x.shape.slice(0, 2);
-  const index = ops.windowArgMax(x, geometry, positions);
+  const index = ops.windowArgMax(isFloat(x.dtype) ? x : ops.cast(x, op.typeOf('float32')), geometry, positions);
   const flat = ops.reshape(index, [...lead, sizeOf(positions)]);
   const picked = ops.gatherElements(ops.reshape(x, [...lead, sizeOf(size)]), flat, 2);
   const y = ops.reshape(picked, [...lead, ...positions]);
