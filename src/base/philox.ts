@@ -53,45 +53,6 @@ function multiplyHigh(a: number, b: number): number {
   return aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000);
 }
 
-/** Elements [from, from + count) of a stream, each made of its words by `convert` (four at a time). */
-function elements(seed: number, stream: number, from: number, count: number, convert: (words: Uint32Array, out: Float64Array) => void): Float64Array {
-  for (const [name, value] of [['seed', seed], ['stream', stream]] as const) {
-    if (!Number.isSafeInteger(value) || value < 0) throw new InputError(`${name} must be a whole number of at least 0, not ${value}`);
-  }
-  const out = new Float64Array(count);
-  const words = new Uint32Array(4);
-  const four = new Float64Array(4);
-  const high = (x: number): number => Math.floor(x / 2 ** 32);
-  for (let block = Math.floor(from / 4); block * 4 < from + count; block++) {
-    words.set([block >>> 0, high(block), stream >>> 0, high(stream)]);
-    philoxRounds(words, seed >>> 0, high(seed));
-    convert(words, four);
-    for (let i = 0; i < 4; i++) {
-      const at = block * 4 + i - from;
-      if (at >= 0 && at < count) out[at] = four[i] as number;
-    }
-  }
-  return out;
-}
-
-const unit = (word: number): number => (word + 0.5) / 2 ** 32;
-
-/** Numbers in (0, 1), as the native core's 'uniform'. */
-export function philoxUniform(seed: number, stream: number, from: number, count: number): Float64Array {
-  return elements(seed, stream, from, count, (words, out) => { words.forEach((w, i) => { out[i] = unit(w); }); });
-}
-
-/** Standard normal numbers by Box–Muller, as the native core's 'normal' up to rounding of log and cos. */
-export function philoxNormal(seed: number, stream: number, from: number, count: number): Float64Array {
-  return elements(seed, stream, from, count, (words, out) => {
-    for (const i of [0, 2]) {
-      const radius = Math.sqrt(-2 * Math.log(unit(words[i] as number))), angle = 2 * Math.PI * unit(words[i + 1] as number);
-      out[i] = radius * Math.cos(angle);
-      out[i + 1] = radius * Math.sin(angle);
-    }
-  });
-}
-
 /** The numbers of one stream under one seed, from any position. Both are whole numbers from 0 to 2^53 − 1. */
 export class RandomStream {
   private readonly key: readonly [number, number];
@@ -145,4 +106,16 @@ function halves(value: number, what: string): readonly [number, number] {
     throw new InputError(`${what} must be a whole number from 0 to 2^53 - 1, not ${value}`);
   }
   return [value % 0x1_0000_0000, Math.floor(value / 0x1_0000_0000)];
+}
+
+/** Elements [from, from + count) of a stream in (0, 1), as the native core's 'uniform'. */
+export function philoxUniform(seed: number, stream: number, from: number, count: number): Float64Array {
+  const source = new RandomStream(seed, stream);
+  return Float64Array.from({ length: count }, (_, i) => source.uniform(from + i));
+}
+
+/** The same, standard normal, as the native core's 'normal' up to rounding of log and cos. */
+export function philoxNormal(seed: number, stream: number, from: number, count: number): Float64Array {
+  const source = new RandomStream(seed, stream);
+  return Float64Array.from({ length: count }, (_, i) => source.normal(from + i));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RandomStream, philoxRounds } from '../../src/base/philox.js';
+import { RandomStream, philoxNormal, philoxRounds, philoxUniform } from '../../src/base/philox.js';
 
 describe('known answers of the Random123 distribution (philox4x32, 10 rounds)', () => {
   test.each([
@@ -22,12 +22,23 @@ test('seed, stream and block go into key and counter, low half first', () => {
   expect([0, 1, 2, 3].map((i) => stream.word(first + i))).toEqual([...counter]);
 });
 
+test('the first numbers of stream 0 under seed 0, from the known words by 30-digit arithmetic', () => {
+  const stream = new RandomStream(0);
+  const numbers = (of: (index: number) => number): number[] => [0, 1, 2, 3].map(of);
+  expect(numbers((i) => stream.uniform(i))).toEqual([0.39904647076036781073, 0.88052019791211932898, 0.73571278445888310671, 0.60548185382504016161]);
+  expect(numbers((i) => stream.rademacher(i))).toEqual([-1, 1, 1, 1]);
+  const wanted = [0.99113767993038581617, -0.92466258766553498131, -0.61760895945919060634, -0.48206858748717965954];
+  numbers((i) => stream.normal(i)).forEach((value, i) => expect(Math.abs(value - wanted[i]!)).toBeLessThan(1e-15));
+});
+
 test('numbers do not depend on the order in which they are asked for', () => {
   const forward = new RandomStream(1, 2);
   const backward = new RandomStream(1, 2);
   const up = Array.from({ length: 20 }, (_, i) => forward.normal(i));
   const down = Array.from({ length: 20 }, (_, i) => backward.normal(19 - i)).reverse();
   expect(up).toEqual(down);
+  expect(philoxNormal(1, 2, 3, 10)).toEqual(Float64Array.from(up.slice(3, 13)));
+  expect(philoxUniform(1, 2, 5, 2)).toEqual(Float64Array.of(forward.uniform(5), forward.uniform(6)));
   expect(new RandomStream(1, 3).word(0)).not.toBe(forward.word(0));
   expect(new RandomStream(2, 2).word(0)).not.toBe(forward.word(0));
 });

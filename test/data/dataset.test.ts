@@ -77,14 +77,14 @@ test('types: half becomes float32, bool is 0 and 1, int64 must fit', async () =>
   const data = datasetFromArrays({
     inputs: {
       half: { data: Uint16Array.of(0x3c00, 0xc000), shape: [2], dtype: 'float16' },
-      flags: { data: Uint8Array.of(0, 7), shape: [2], dtype: 'bool' },
+      flags: { data: Uint8Array.of(7, 0), shape: [2], dtype: 'bool' },
     },
     target: { data: BigInt64Array.of(1n, 2n ** 40n), shape: [2] },
   });
   expect([...data.inputs.values()].map(({ dtype }) => dtype)).toEqual(['float32', 'bool']);
   await expect(data.batch(0, 2)).rejects.toThrow('array "target": element 0 of sample 1 is 1099511627776, which is not a 32-bit integer');
   const { inputs } = await data.batch(0, 1);
-  expect([...inputs.get('half')!.data, ...inputs.get('flags')!.data]).toEqual([1, 0]);
+  expect([...inputs.get('half')!.data, ...inputs.get('flags')!.data]).toEqual([1, 1]);
 });
 
 test.each([NaN, Infinity, -Infinity])('%d in the data is named with array and sample', async (value) => {

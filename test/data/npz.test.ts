@@ -112,6 +112,7 @@ describe('refused archives', () => {
     const path = join(folder, 'bomb.npz');
     await writeNpz(path, [['x', { dtype: 'uint8', shape: [2 ** 24], data: new Uint8Array(2 ** 24) }]], { compress: true });
     await expect(readNpz(path, { memory: 2 ** 20 })).rejects.toMatchObject({ code: 'OUT_OF_MEMORY', message: expect.stringContaining('16.0 MiB') });
+    await expect(readNpz(fixture('stored.npz'), { memory: 300 })).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
     expect((await readNpz(path, { memory: 2 ** 25 })).get('x')!.shape).toEqual([2 ** 24]);
   });
 
