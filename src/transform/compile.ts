@@ -87,7 +87,8 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
       else consumers.set(x, [n]);
     }
   }
-  const requested = new Set(outputs.map((o) => o.node));
+  const requested = new Map<Node, number>();
+  for (const { node } of outputs) requested.set(node, (requested.get(node) ?? 0) + 1);
 
   for (const node of order) {
     const place = inputs.get(node);
@@ -97,7 +98,7 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
   // Where a result is wanted, it is computed in place if it is wanted once and nothing else reads it or it is a plain store.
   const targets = new Map<Node, { window: Window; accumulate: boolean }>();
   for (const o of outputs) {
-    if (inputs.has(o.node) || isLeaf(o.node) || outputs.some((p) => p !== o && p.node === o.node)) continue;
+    if (inputs.has(o.node) || isLeaf(o.node) || (requested.get(o.node) ?? 0) > 1) continue;
     const accumulate = o.accumulate ?? false;
     if (accumulate && (consumers.get(o.node)?.length ?? 0) > 0) continue;
     targets.set(o.node, { window: placed(o, o.node), accumulate });

@@ -53,7 +53,7 @@ export class Lowering {
 
   run(
     order: readonly Node[], units: readonly Unit[], consumers: ReadonlyMap<Node, readonly Node[]>,
-    targets: ReadonlyMap<Node, Target>, requested: ReadonlySet<Node>, sums: Sums,
+    targets: ReadonlyMap<Node, Target>, requested: { has(n: Node): boolean }, sums: Sums,
   ): void {
     this.#targets = targets;
     const jobs: Job[] = [];
@@ -146,7 +146,7 @@ export class Lowering {
     });
   }
 
-  #unitJob(unit: Unit, nodes: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, requested: ReadonlySet<Node>): Job {
+  #unitJob(unit: Unit, nodes: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, requested: { has(n: Node): boolean }): Job {
     const inside = new Set(nodes);
     const needs = nodes.flatMap((n) => n.inputs.filter((x) => !inside.has(x)));
     const results = nodes.filter((n) => requested.has(n) || (consumers.get(n) ?? []).some((c) => !inside.has(c)));
@@ -300,7 +300,11 @@ function schedule(jobs: readonly Job[]): Job[] {
   for (const job of jobs) {
     const needed = new Set(job.needs.flatMap((n) => { const j = jobOf.get(n); return j && j !== job ? [j] : []; }));
     waiting.set(job, needed.size);
-    for (const j of needed) unlocks.set(j, [...(unlocks.get(j) ?? []), job]);
+    for (const j of needed) {
+      const known = unlocks.get(j);
+      if (known) known.push(job);
+      else unlocks.set(j, [job]);
+    }
   }
   const key = (job: Job): number => job.nodes.reduce((m, n) => Math.max(m, n.id), 0);
   const ready = new MinHeap<Job>(key);

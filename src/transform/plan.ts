@@ -22,29 +22,44 @@ export interface Plan {
 const alignment = 64;
 export const align = (bytes: number): number => Math.ceil(bytes / alignment) * alignment;
 
+interface Placed {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly last: number;
+}
+
 export function planMemory(lifetimes: readonly Lifetime[]): Plan {
   const births = [...lifetimes].sort((a, b) => a.first - b.first || b.storage.bytes - a.storage.bytes);
   const offsets = new Map<Storage, number>();
-  let alive: { offset: number; bytes: number; last: number }[] = [];
+  // by offset; one pass per birth drops the dead, finds the tightest gap and the place to insert
+  const alive: Placed[] = [];
+  let live = 0;
   let end = 0;
   let livePeak = 0;
   for (const { storage, first, last } of births) {
-    alive = alive.filter((a) => a.last >= first);
     const bytes = align(Math.max(1, storage.bytes));
-    let best = -1;
-    let bestGap = Number.POSITIVE_INFINITY;
+    let kept = 0;
+    let at = -1;
+    let offset = 0;
+    let tightest = Number.POSITIVE_INFINITY;
     let cursor = 0;
     for (const a of alive) {
+      if (a.last < first) {
+        live -= a.bytes;
+        continue;
+      }
       const gap = a.offset - cursor;
-      if (gap >= bytes && gap < bestGap) [best, bestGap] = [cursor, gap];
-      cursor = Math.max(cursor, a.offset + a.bytes);
+      if (gap >= bytes && gap < tightest) [at, offset, tightest] = [kept, cursor, gap];
+      cursor = a.offset + a.bytes;
+      alive[kept++] = a;
     }
-    const offset = best >= 0 ? best : cursor;
+    alive.length = kept;
+    if (at < 0) [at, offset] = [kept, cursor];
+    alive.splice(at, 0, { offset, bytes, last });
     offsets.set(storage, offset);
-    const at = alive.findIndex((a) => a.offset > offset);
-    alive.splice(at < 0 ? alive.length : at, 0, { offset, bytes, last });
+    live += bytes;
     end = Math.max(end, offset + bytes);
-    livePeak = Math.max(livePeak, alive.reduce((n, a) => n + a.bytes, 0));
+    livePeak = Math.max(livePeak, live);
   }
   return { offsets, bytes: end, livePeak };
 }
