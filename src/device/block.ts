@@ -21,6 +21,9 @@ interface Storage {
   users: number;
 }
 
+/** Vectors that one diagonal combination takes: the kernels pass over memory once per this many. */
+const diagonalPart = 8;
+
 export interface Orthogonalization {
   /** what was removed along each basis vector, both passes together */
   readonly coefficients: Float64Array;
@@ -200,11 +203,13 @@ export class Block {
     this.#mustMatch(x);
     this.#mustCount(x);
     const { native } = this.device;
-    // One call per vector: as one call with a diagonal matrix this would cost count times the arithmetic.
+    // Diagonal combinations. In parts, because the coefficients of n vectors at once would be n² numbers.
     this.device.guard(() => {
-      for (let r = 0; r < this.count; r += 1) {
-        const c = Float64Array.of(typeof alpha === 'number' ? alpha : (alpha[r] ?? Number.NaN));
-        native.combine(this.dtype, this.dimension, c, x.#row(r), beta, this.#row(r));
+      for (let from = 0; from < this.count; from += diagonalPart) {
+        const size = Math.min(diagonalPart, this.count - from);
+        const c = new Float64Array(size * size);
+        for (let r = 0; r < size; r += 1) c[r * size + r] = typeof alpha === 'number' ? alpha : (alpha[from + r] ?? Number.NaN);
+        native.combine(this.dtype, this.dimension, c, x.#part(from, size), beta, this.#part(from, size));
       }
     });
   }
@@ -246,6 +251,10 @@ export class Block {
 
   #row(r: number): Rows {
     return { buffer: this.buffer, offset: this.offset + r * this.stride, rows: 1, stride: this.dimension };
+  }
+
+  #part(from: number, rows: number): Rows {
+    return { buffer: this.buffer, offset: this.offset + from * this.stride, rows, stride: this.stride };
   }
 
   #mustMatch(other: Block): void {
