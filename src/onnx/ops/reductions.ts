@@ -15,9 +15,10 @@ function reduction(reduce: Reduce): OpRule {
     },
   };
 }
-/** of truth values, as of 0 and 1 */
-const throughIntegers = (reduce: Reduce): Reduce => (x, axes, keep) =>
-  x.dtype === 'bool' ? ops.cast(reduce(ops.cast(x, 'int32'), axes, keep), 'bool') : reduce(x, axes, keep);
+/** the largest truth value: whether any is true; none is among none */
+const any: Reduce = (x, axes, keep) => ops.ne(ops.reduceSum(ops.cast(x, 'int32'), axes, keep), 0);
+const max: Reduce = (x, axes, keep) => (x.dtype === 'bool' ? any(x, axes, keep) : ops.reduceMax(x, axes, keep));
+const min: Reduce = (x, axes, keep) => (x.dtype === 'bool' ? ops.not(any(ops.not(x), axes, keep)) : ops.reduceMin(x, axes, keep));
 
 /** the mean of whole numbers is a whole number, rounded towards zero */
 const mean: Reduce = (x, axes, keep) => (isFloat(x.dtype) ? f.mean(x, axes, keep) : ops.cast(f.mean(ops.cast(x, 'float64'), axes, keep), x.dtype));
@@ -56,8 +57,8 @@ function arg(pick: (x: Node, axis: number) => Node) {
 export const reductionOps: OpTable = {
   ReduceSum: reduction(ops.reduceSum),
   ReduceMean: reduction(mean),
-  ReduceMax: reduction(throughIntegers(ops.reduceMax)),
-  ReduceMin: reduction(throughIntegers(ops.reduceMin)),
+  ReduceMax: reduction(max),
+  ReduceMin: reduction(min),
   ReduceProd: reduction(product),
   ReduceL1: reduction(f.norm1),
   ReduceL2: reduction(inFloats(f.norm2)),

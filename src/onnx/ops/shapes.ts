@@ -89,7 +89,8 @@ function depthToSpace(op: Op): Node {
 function spaceToDepth(op: Op): Node {
   const { x, n, c, h, w, b } = blocks(op);
   if (h % b !== 0 || w % b !== 0) throw new InputError(`[${x.shape}] does not divide into blocks of ${b}`);
-  const split = ops.transpose(ops.reshape(x, [n, c, h / b, b, w / b, b]), [0, 3, 5, 1, 2, 4]);
+  const order = op.string('mode', 'DCR') === 'CRD' ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4];
+  const split = ops.transpose(ops.reshape(x, [n, c, h / b, b, w / b, b]), order);
   return ops.reshape(split, [n, c * b * b, h / b, w / b]);
 }
 
