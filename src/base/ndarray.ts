@@ -96,8 +96,12 @@ export function toBytes(array: NdArray): Uint8Array {
   return copy;
 }
 
+/** In place; `bytes` holds whole elements of 2, 4 or 8 bytes. */
 function reverseEach(bytes: Uint8Array, size: number): void {
-  for (let i = 0; i + size <= bytes.length; i += size) bytes.subarray(i, i + size).reverse();
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength); // a view
+  if (size === 2) buffer.swap16();
+  else if (size === 4) buffer.swap32();
+  else buffer.swap64();
 }
 
 /** "float32 [3, 4]": how arrays are named in messages. */

@@ -61,6 +61,11 @@ test('bytes: a view where aligned, a copy where not, both byte orders', () => {
   expect([...fromBytes('float32', [2], odd.subarray(1)).data]).toEqual([1, 2]);
   expect([...fromBytes('int16', [2], Uint8Array.of(1, 2, 255, 254), false).data]).toEqual([0x102, -2]);
   expect(toBytes(view)).toEqual(bytes.subarray(4));
+  // A Buffer's own slice is a view: swapping or realigning it would change the file that was read.
+  const buffer = Buffer.from(odd);
+  expect([...fromBytes('float32', [2], buffer.subarray(1)).data]).toEqual([1, 2]);
+  fromBytes('float32', [2], buffer.subarray(1), false);
+  expect([...buffer]).toEqual([...odd]);
 });
 
 test('shapes from files', () => {
