@@ -134,7 +134,7 @@ class Maker implements RandomGraph {
   }
 }
 
-function acceptable(node: Node, value: Value, inputs: readonly Value[]): boolean {
+export function acceptable(node: Node, value: Value, inputs: readonly Value[]): boolean {
   if (value.length > 400 || value.some((v) => !Number.isFinite(v) || Math.abs(v) > limit)) return false;
   const near = (a: number, b: number): boolean => a !== b && Math.abs(a - b) < margin;
   const [x, y] = inputs;

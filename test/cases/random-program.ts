@@ -53,8 +53,10 @@ export function randomRequest(chance: Chance, { inputs, values }: RandomGraph): 
   const nodes = [...values.keys()];
   const wanted = Array.from({ length: chance.int(1, 8) }, () => chance.pick(chance.bool() ? nodes.slice(-10) : nodes));
   if (chance.bool(0.2)) wanted.push(wanted[0] as Node);
+  // any node may be given, not only leaves: a tangent program is given what the primal program kept
+  const given = chance.bool(0.3) ? new Map([...inputs, ...nodes.filter((n) => n.inputs.length > 0 && chance.bool(0.1)).map((n) => [n, values.get(n) as Value] as const)]) : inputs;
   return {
-    inputs: [...inputs].map(([node, value]) => ({ node, value, place: sources.next(node.shape, node.dtype) })),
+    inputs: [...given].map(([node, value]) => ({ node, value, place: sources.next(node.shape, node.dtype) })),
     outputs: wanted.map((node) => {
       const accumulate = node.dtype !== 'bool' && chance.bool(0.3);
       return {

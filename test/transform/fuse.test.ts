@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import type { Node } from '../../src/graph/index.js';
+import { Graph, ops } from '../../src/graph/index.js';
+import { compile } from '../../src/transform/compile.js';
+import { fuse, type Unit } from '../../src/transform/fuse.js';
+import { reachable } from '../../src/transform/reach.js';
+import { Chance } from '../cases/random.js';
+
+function units(...outputs: Node[]): Unit[] {
+  const order = reachable(outputs);
+  const consumers = new Map<Node, Node[]>();
+  for (const n of order) for (const x of n.inputs) consumers.set(x, [...(consumers.get(x) ?? []), n]);
+  return fuse(order, consumers, new Set());
+}
+const nodes = (u: Unit): Node[] => [...u.elementwise, ...u.reductions];
+const sizes = (all: Unit[]): number[] => all.map((u) => nodes(u).length).sort((a, b) => b - a);
+
+/** whether one unit must run before another, and that one before it */
+function circular(all: readonly Unit[]): boolean {
+  const unitOf = new Map<Node, Unit>();
+  for (const u of all) for (const n of nodes(u)) unitOf.set(n, u);
+  const done = new Set<object>(), open = new Set<object>();
+  const keyOf = (n: Node): object => unitOf.get(n) ?? n;
+  const visit = (n: Node): boolean => {
+    const key = keyOf(n);
+    if (done.has(key)) return false;
+    if (open.has(key)) return true;
+    open.add(key);
+    const unit = unitOf.get(n);
+    const found = (unit ? nodes(unit) : [n]).flatMap((m) => m.inputs).filter((x) => keyOf(x) !== key).some(visit);
+    open.delete(key);
+    done.add(key);
+    return found;
+  };
+  return [...unitOf.keys()].some(visit);
+}
+
+describe('what is fused', () => {
+  const graph = new Graph();
+  const x = graph.input('x', [4, 3], 'float32'), y = graph.input('y', [4, 3], 'float32');
+
+  test('a chain is one unit, with the sums over it', () => {
+    const h = ops.mul(ops.tanh(ops.add(x, y)), 2);
+    expect(sizes(units(h, ops.reduceSum(h, [0]), ops.reduceMax(ops.neg(h), [0])))).toEqual([6]);
+  });
+  test('a sum over other axes stands alone', () => {
+    const h = ops.tanh(x);
+    expect(sizes(units(ops.reduceSum(h, [0]), ops.reduceSum(h, [1])))).toEqual([2, 1]);
+  });
+  test('what only a later unit reads is computed there', () => {
+    const slope = ops.sub(1, ops.mul(ops.tanh(x), ops.tanh(x)));
+    const z = ops.add(ops.broadcast(ops.reduceSum(ops.exp(y), [1]), [4, 3], [0]), slope);
+    expect(sizes(units(z))).toEqual([4, 2]);
+  });
+  test('types of computation do not mix', () => {
+    const wide = ops.exp(ops.cast(ops.exp(x), 'float64'));
+    expect(sizes(units(wide))).toEqual([2, 1]);
+    const whole = ops.add(ops.cast(ops.mul(x, 3), 'int32'), 1);
+    expect(sizes(units(whole))).toEqual([2, 1]);
+  });
+});
+
+describe('units never wait for one another', () => {
+  test('softmax: through a reduction and back', () => {
+    const graph = new Graph();
+    const e = ops.exp(graph.input('x', [4, 3], 'float64'));
+    const all = units(ops.add(e, ops.div(e, ops.reduceSum(e, [1], true))));
+    expect(circular(all)).toBe(false);
+  });
+  test('a truth value from both types of numbers', () => {
+    const graph = new Graph();
+    const a = graph.input('a', [3], 'float32'), b = graph.input('b', [3], 'float64');
+    const p = ops.lt(a, 0), q = ops.lt(b, 0);
+    const both = ops.and(p, q), either = ops.or(q, p);
+    const all = units(ops.select(both, a, ops.select(p, a, ops.neg(a))), ops.select(either, b, ops.select(q, b, ops.neg(b))));
+    expect(circular(all)).toBe(false);
+  });
+  test.each(Array.from({ length: 30 }, (_, i) => i))('a thicket larger than a unit may be, seed %i', (seed) => {
+    const chance = new Chance(seed), graph = new Graph();
+    const made: Node[] = Array.from({ length: 6 }, (_, i) => graph.input(`x${i}`, [2], i % 2 ? 'float32' : 'float64'));
+    for (let i = 0; i < 600; i++) {
+      const a = chance.pick(made.slice(-20)), like = made.filter((n) => n.dtype === a.dtype);
+      const b = chance.pick(like.slice(-20));
+      made.push(chance.bool(0.1) ? ops.cast(a, a.dtype === 'float32' ? 'float64' : 'float32')
+        : chance.bool(0.05) ? ops.select(ops.and(ops.lt(a, b), ops.isNaN(chance.pick(made))), a, b)
+        : chance.pick([ops.add, ops.mul, ops.max])(a, b));
+    }
+    const outputs = made.slice(-10);
+    const all = units(...outputs);
+    expect(circular(all)).toBe(false);
+    const listed = all.flatMap(nodes);
+    expect(new Set(listed).size).toBe(listed.length);
+    const inputs = new Map(reachable(outputs).filter((n) => n.op === 'input').map((n) => [n, { binding: 'in' }]));
+    expect(() => compile({ inputs, outputs: outputs.map((node, i) => ({ node, binding: 'out', offset: 2 * i })) })).not.toThrow();
+  });
+});
