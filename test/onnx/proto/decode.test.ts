@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import {
-  type OnnxModel, type OnnxTensor, decodeModel, encodeModel, makeTensor, tensorArray, tensorNumbers, tensorStrings,
+  decodeModel,
+  encodeModel,
+  makeTensor,
+  type OnnxModel,
+  type OnnxTensor,
+  tensorArray,
+  tensorNumbers,
+  tensorStrings,
 } from '../../../src/onnx/proto/index.js';
 import { minifloatTable } from '../../../src/onnx/proto/minifloat.js';
 import { byteFlips, failsProperly, truncations } from '../../base/fuzz.js';
@@ -14,9 +21,17 @@ const tensor = (name: string): OnnxTensor => model.graph.initializers.find((each
 describe('a model that uses all of the format', () => {
   test('header', () => {
     expect(model).toMatchObject({
-      irVersion: 8, producerName: 'make', producerVersion: '1', domain: 'example', modelVersion: 3, docString: 'a model',
+      irVersion: 8,
+      producerName: 'make',
+      producerVersion: '1',
+      domain: 'example',
+      modelVersion: 3,
+      docString: 'a model',
     });
-    expect([...model.opsetImports]).toEqual([['', 18], ['local', 1]]);
+    expect([...model.opsetImports]).toEqual([
+      ['', 18],
+      ['local', 1],
+    ]);
     expect([...model.metadata]).toEqual([['key', 'value']]);
   });
 
@@ -33,7 +48,14 @@ describe('a model that uses all of the format', () => {
 
   test('attributes of every kind', () => {
     const [first, choice] = model.graph.nodes;
-    expect(first).toMatchObject({ name: 'first', opType: 'Identity', domain: '', docString: 'notes', inputs: ['x', ''], outputs: ['y'] });
+    expect(first).toMatchObject({
+      name: 'first',
+      opType: 'Identity',
+      domain: '',
+      docString: 'notes',
+      inputs: ['x', ''],
+      outputs: ['y'],
+    });
     const value = (name: string): unknown => {
       const attribute = first!.attributes.get(name);
       return attribute && 'value' in attribute ? attribute.value : undefined;
@@ -55,9 +77,20 @@ describe('a model that uses all of the format', () => {
   test('functions', () => {
     expect(model.functions).toHaveLength(1);
     const [twice] = model.functions;
-    expect(twice).toMatchObject({ name: 'Twice', domain: 'local', inputs: ['a'], outputs: ['b'], attributes: ['factor'] });
+    expect(twice).toMatchObject({
+      name: 'Twice',
+      domain: 'local',
+      inputs: ['a'],
+      outputs: ['b'],
+      attributes: ['factor'],
+    });
     expect(twice!.attributeDefaults.get('shift')).toEqual({ name: 'shift', type: 'int', value: 1 });
-    expect(twice!.nodes[0]!.attributes.get('alpha')).toEqual({ name: 'alpha', type: 'reference', to: 'factor', of: 'float' });
+    expect(twice!.nodes[0]!.attributes.get('alpha')).toEqual({
+      name: 'alpha',
+      type: 'reference',
+      to: 'factor',
+      of: 'float',
+    });
   });
 
   test('sparse tensors, strings, empty and scalar tensors', () => {
@@ -82,8 +115,12 @@ describe('tensors of every type, raw and typed, have the values onnx reads', () 
 });
 
 test.each([
-  ['float8e4m3fn', 'float8_e4m3fn'], ['float8e4m3fnuz', 'float8_e4m3fnuz'], ['float8e5m2', 'float8_e5m2'],
-  ['float8e5m2fnuz', 'float8_e5m2fnuz'], ['float8e8m0', 'float8_e8m0fnu'], ['float4e2m1', 'float4_e2m1fn'],
+  ['float8e4m3fn', 'float8_e4m3fn'],
+  ['float8e4m3fnuz', 'float8_e4m3fnuz'],
+  ['float8e5m2', 'float8_e5m2'],
+  ['float8e5m2fnuz', 'float8_e5m2fnuz'],
+  ['float8e8m0', 'float8_e8m0fnu'],
+  ['float4e2m1', 'float4_e2m1fn'],
 ] as const)('all bit patterns of %s', (type, name) => {
   expect(Array.from(minifloatTable(type)!)).toEqual(expected.patterns[name]!.map(parseNumber));
 });
@@ -91,7 +128,9 @@ test.each([
 test('ranges are those of the tensors in the file', () => {
   for (const { name, range, payload } of model.graph.initializers) {
     const message = bytes.subarray(range!.start, range!.end);
-    expect(new TextDecoder('latin1').decode(message)).toContain(new TextDecoder('latin1').decode(new TextEncoder().encode(name)));
+    expect(new TextDecoder('latin1').decode(message)).toContain(
+      new TextDecoder('latin1').decode(new TextEncoder().encode(name)),
+    );
     if (payload.kind !== 'raw') continue;
     expect(bytes.subarray(payload.range!.start, payload.range!.end)).toEqual(payload.bytes);
   }
@@ -142,17 +181,36 @@ describe('files that are no models', () => {
     ['a NumPy array', '\x93NUMPY\x01', 'a NumPy array'],
     ['text', 'hello world', 'at byte'],
     ['a header without graph', '\x08\x08', 'no graph'],
-    ['an endless number', '\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01', 'a number longer than ten bytes at byte 1'],
+    [
+      'an endless number',
+      '\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01',
+      'a number longer than ten bytes at byte 1',
+    ],
     ['a length beyond the end', '\x3a\x7f\x00', 'field 7 claims 127 bytes where 1 are left at byte 1'],
   ])('%s', (_, text, message) => {
-    expect(() => decodeModel(Uint8Array.from(text, (c) => c.charCodeAt(0)), { name: 'm.onnx' })).toThrow(message);
-    expect(() => decodeModel(Uint8Array.from(text, (c) => c.charCodeAt(0)), { name: 'm.onnx' })).toThrow('m.onnx is not a valid ONNX file');
+    expect(() =>
+      decodeModel(
+        Uint8Array.from(text, (c) => c.charCodeAt(0)),
+        { name: 'm.onnx' },
+      ),
+    ).toThrow(message);
+    expect(() =>
+      decodeModel(
+        Uint8Array.from(text, (c) => c.charCodeAt(0)),
+        { name: 'm.onnx' },
+      ),
+    ).toThrow('m.onnx is not a valid ONNX file');
   });
 
   test('graphs nested without end', () => {
     // graph { node { op_type: "If" attribute { g: graph {...} } } }, built from the inside out
     let graph: number[] = [];
-    const field = (number: number, body: number[]): number[] => [number * 8 + 2, (body.length & 0x7f) | 0x80, (body.length >> 7) & 0x7f, ...body];
+    const field = (number: number, body: number[]): number[] => [
+      number * 8 + 2,
+      (body.length & 0x7f) | 0x80,
+      (body.length >> 7) & 0x7f,
+      ...body,
+    ];
     for (let depth = 0; depth < 200; depth++) graph = field(1, [...field(4, [73, 102]), ...field(5, field(6, graph))]);
     expect(() => decodeModel(Uint8Array.from(field(7, graph)))).toThrow('nested more than');
   });

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { toBytes } from '../../../src/base/ndarray.js';
 import {
-  type OnnxExternal, type OnnxModel, decodeModel, encodeModel, encodeTensor, makeTensor, readOnnxFile, replaceRanges, tensorArray,
+  decodeModel,
+  encodeModel,
+  encodeTensor,
+  makeTensor,
+  type OnnxExternal,
+  type OnnxModel,
+  readOnnxFile,
+  replaceRanges,
+  tensorArray,
 } from '../../../src/onnx/proto/index.js';
 import { expected, fixture, parseValues, valuesOf } from './fixture.js';
 
@@ -39,23 +47,36 @@ describe('external data', () => {
 
   test('missing and truncated files are found before any work', async () => {
     await truncate(join(folder, 'external.data'), 60);
-    await expect(readOnnxFile(path)).rejects.toThrow(/tensor "b": external file .* is truncated: bytes 24 to 64 are needed, it has 60/);
-    await expect(readOnnxFile(await relocated({ location: 'none.data' }))).rejects.toThrow(/cannot read .*none.data.*no such file/);
+    await expect(readOnnxFile(path)).rejects.toThrow(
+      /tensor "b": external file .* is truncated: bytes 24 to 64 are needed, it has 60/,
+    );
+    await expect(readOnnxFile(await relocated({ location: 'none.data' }))).rejects.toThrow(
+      /cannot read .*none.data.*no such file/,
+    );
   });
 
   test('a length that the shape contradicts', async () => {
-    await expect(readOnnxFile(await relocated({ length: 8 }))).rejects.toThrow('gives 8 bytes of external data where its shape needs 24');
+    await expect(readOnnxFile(await relocated({ length: 8 }))).rejects.toThrow(
+      'gives 8 bytes of external data where its shape needs 24',
+    );
   });
 
-  test.each(['../secret.data', '/etc/hostname', 'sub/../../secret.data', 'link.data'])('%s does not lead out of the folder', async (location) => {
-    await writeFile(join(folder, '..', 'secret.data'), new Uint8Array(64));
-    await symlink(join(folder, '..', 'secret.data'), join(folder, 'link.data'));
-    await expect(readOnnxFile(await relocated({ location }))).rejects.toMatchObject({ code: 'INPUT', message: expect.stringContaining('outside the folder') });
-  });
+  test.each(['../secret.data', '/etc/hostname', 'sub/../../secret.data', 'link.data'])(
+    '%s does not lead out of the folder',
+    async (location) => {
+      await writeFile(join(folder, '..', 'secret.data'), new Uint8Array(64));
+      await symlink(join(folder, '..', 'secret.data'), join(folder, 'link.data'));
+      await expect(readOnnxFile(await relocated({ location }))).rejects.toMatchObject({
+        code: 'INPUT',
+        message: expect.stringContaining('outside the folder'),
+      });
+    },
+  );
 
   test('a cache whose snapshot links to a store works', async () => {
     await mkdir(join(folder, 'snapshot'));
-    for (const name of ['external.onnx', 'external.data']) await symlink(join(folder, name), join(folder, 'snapshot', name));
+    for (const name of ['external.onnx', 'external.data'])
+      await symlink(join(folder, name), join(folder, 'snapshot', name));
     const { model } = await readOnnxFile(join(folder, 'snapshot', 'external.onnx'));
     expect(tensorArray(model.graph.initializers[1]!).data).toEqual(BigInt64Array.of(0n, 1n, 2n, 3n, 4n));
   });
@@ -67,7 +88,10 @@ describe('external data', () => {
 });
 
 test('missing files and folders', async () => {
-  await expect(readOnnxFile(join(folder, 'none.onnx'))).rejects.toMatchObject({ code: 'INPUT', message: expect.stringContaining('no such file') });
+  await expect(readOnnxFile(join(folder, 'none.onnx'))).rejects.toMatchObject({
+    code: 'INPUT',
+    message: expect.stringContaining('no such file'),
+  });
   await expect(readOnnxFile(folder)).rejects.toThrow('not a file');
 });
 
@@ -96,14 +120,17 @@ describe('replacing tensors', () => {
     const long = makeTensor('FLOAT-typed', { dtype: 'float32', shape: [500], data: new Float32Array(500).fill(3) });
     const short = makeTensor('seven', { dtype: 'int64', shape: [0], data: new BigInt64Array(0) });
     const out = replaceRanges(bytes, [
-      { range: typed.range!, bytes: encodeTensor(long) }, { range: seven.value.range!, bytes: encodeTensor(short) },
+      { range: typed.range!, bytes: encodeTensor(long) },
+      { range: seven.value.range!, bytes: encodeTensor(short) },
     ]);
     const again = decodeModel(out);
     const names = (m: OnnxModel) => m.graph.initializers.map(({ name }) => name);
     expect(names(again)).toEqual(names(model));
     for (const [i, tensor] of again.graph.initializers.entries()) {
       if (tensor.dataType === 'string') continue;
-      expect(tensorArray(tensor)).toEqual(tensorArray(tensor.name === 'FLOAT-typed' ? long : model.graph.initializers[i]!));
+      expect(tensorArray(tensor)).toEqual(
+        tensorArray(tensor.name === 'FLOAT-typed' ? long : model.graph.initializers[i]!),
+      );
     }
     expect(again.graph.nodes[0]!.attributes.get('tensor')).toMatchObject({ value: { dims: [0] } });
     expect(replaceRanges(bytes, [])).toEqual(bytes);
@@ -111,14 +138,19 @@ describe('replacing tensors', () => {
 
   test('putting every tensor back gives the same file', async () => {
     const { bytes, model } = await read();
-    const same = model.graph.initializers.map(({ range }) => ({ range: range!, bytes: bytes.slice(range!.start, range!.end) }));
+    const same = model.graph.initializers.map(({ range }) => ({
+      range: range!,
+      bytes: bytes.slice(range!.start, range!.end),
+    }));
     expect(replaceRanges(bytes, same)).toEqual(bytes);
   });
 
   test('a range that is no field is refused', async () => {
     const { bytes, model } = await read();
     const { range } = model.graph.initializers[0]!;
-    expect(() => replaceRanges(bytes, [{ range: { start: range!.start + 1, end: range!.end }, bytes: new Uint8Array(1) }])).toThrow();
+    expect(() =>
+      replaceRanges(bytes, [{ range: { start: range!.start + 1, end: range!.end }, bytes: new Uint8Array(1) }]),
+    ).toThrow();
     const one = { range: range!, bytes: new Uint8Array(1) };
     expect(() => replaceRanges(bytes, [one, one])).toThrow('overlap');
   });

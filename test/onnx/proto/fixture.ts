@@ -16,7 +16,9 @@ export const expected = JSON.parse(readFileSync(fixture('expected.json'), 'utf8'
 
 /** Floats as numbers, integers as text because int64 has more digits than a number. */
 export function valuesOf(array: NdArray): (number | string)[] {
-  return array.dtype.includes('float') ? Array.from(toFloat64(array)) : Array.from<number | bigint, string>(array.data, String);
+  return array.dtype.includes('float')
+    ? Array.from(toFloat64(array))
+    : Array.from<number | bigint, string>(array.data, String);
 }
 
 export function parseValues(texts: readonly string[], dtype: string): (number | string)[] {
