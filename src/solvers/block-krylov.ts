@@ -24,8 +24,9 @@ export interface RitzPairs {
 }
 
 /** As in lanczos.ts. */
-const breakdownFactor = 4;
 const asymmetryLimit = 1e-2;
+/** Couplings up to this many roundoffs per vector (of ‖A‖) may be rounding error alone. */
+const noiseFactor = 8;
 
 export class BlockKrylov {
   readonly #operator: LinearOperator;
@@ -40,6 +41,8 @@ export class BlockKrylov {
   #stream = 0;
   #scale = 0;
   #products = 0;
+  /** largest coupling to a vector that the last expansion added */
+  #coupled = 0;
 
   /** Room for `most` multiplied vectors and one block of `width` after them. */
   constructor(operator: LinearOperator, most: number, width: number, seed: number) {
@@ -72,9 +75,12 @@ export class BlockKrylov {
     return this.#done + (fresh > 0 ? fresh : Math.min(this.#width, this.#operator.rows - this.#done));
   }
 
-  /** The basis spans an invariant subspace: Ritz pairs are eigenpairs, but further copies may lie outside. */
+  /**
+   * The multiplied vectors span an invariant subspace, to rounding: Ritz pairs are eigenpairs, but further copies
+   * of them may lie outside.
+   */
   get invariant(): boolean {
-    return this.#size === this.#done;
+    return this.#coupled <= this.#noise();
   }
 
   /** Nothing is left to multiply: the basis spans the whole space. */
@@ -96,6 +102,7 @@ export class BlockKrylov {
       target.dispose();
     }
     this.#products += end - first;
+    this.#coupled = 0;
     // One vector after the other: each must be made orthogonal to those before it in its own block too.
     for (let c = first; c < end; c += 1) await this.#append(end + (c - first), c);
     this.#done = end;
@@ -167,10 +174,12 @@ export class BlockKrylov {
       }
       this.#set(row, column, value);
     });
-    const tolerance = breakdownFactor * unitRoundoff(this.#operator.dtype) * this.#size * this.#scale;
-    if (!(after > tolerance) || this.#size === this.#operator.rows) return;
+    if (!(after > unitRoundoff(this.#operator.dtype) * this.#scale) || this.#size === this.#operator.rows) return;
+    this.#coupled = Math.max(this.#coupled, after);
     this.#set(this.#size, column, after);
     this.#join(at, after);
+    // May be rounding error, of which two passes left something along the basis: once more, at unit length.
+    if (after <= this.#noise()) await this.#polish(this.#size - 1);
   }
 
   async #appendRandom(): Promise<void> {
@@ -179,19 +188,29 @@ export class BlockKrylov {
       const at = this.#size;
       const row = this.#vectors.rows(at, at + 1);
       row.fillRandom('normal', this.#seed, this.#stream);
-      this.#stream += 1;
-      for (let round = 0; round < 2; round += 1) {
-        const { after } = await this.#orthogonalize(at);
-        if (!(after > 0)) throw new ComputationError('no vector orthogonal to the Krylov basis was found');
-        row.scale(1 / after);
-      }
       row.dispose();
+      this.#stream += 1;
+      await this.#polish(at);
       this.#size += 1;
     }
   }
 
-  async #orthogonalize(at: number): ReturnType<Block['orthogonalize']> {
-    const basis = this.#vectors.rows(0, this.#size);
+  /** Row `at`, made orthogonal to the rows before it and of unit length. */
+  async #polish(at: number): Promise<void> {
+    const { after } = await this.#orthogonalize(at, at);
+    if (!(after > 0)) throw new ComputationError('no vector orthogonal to the Krylov basis was found');
+    const row = this.#vectors.rows(at, at + 1);
+    row.scale(1 / after);
+    row.dispose();
+  }
+
+  #noise(): number {
+    return noiseFactor * unitRoundoff(this.#operator.dtype) * this.#size * this.#scale;
+  }
+
+  /** Row `at` against the first `size` rows. */
+  async #orthogonalize(at: number, size = this.#size): ReturnType<Block['orthogonalize']> {
+    const basis = this.#vectors.rows(0, size);
     const row = this.#vectors.rows(at, at + 1);
     try {
       return await row.orthogonalize(basis);

@@ -89,8 +89,8 @@ export async function lanczos(operator: LinearOperator, start: Block, options: L
   }
 }
 
-/** What is left of a product, below this many roundoffs per step (of ‖A‖), is rounding error: no new direction. */
-const breakdownFactor = 4;
+/** Couplings up to this many roundoffs per step (of ‖A‖) may be rounding error alone. */
+const noiseFactor = 8;
 /** Asymmetry above this is no rounding error of any precision we compute in. */
 const asymmetryLimit = 1e-2;
 
@@ -148,7 +148,9 @@ class Run {
       const broken = this.#each((p) => p).filter((p) => !this.#continues(p, step));
       target.scale(Float64Array.from(this.#couplings, (c, p) => (broken.includes(p) ? 0 : 1 / (c[step] as number))));
       for (const p of broken) this.#couplings[p]?.fill(0, step, step + 1);
-      if (step + 1 < this.steps) await Promise.all(broken.map((p) => this.#restart(p, step)));
+      if (step + 1 >= this.steps) return;
+      const suspect = this.#each((p) => p).filter((p) => !broken.includes(p) && this.#suspect(p, step));
+      await Promise.all([...broken.map((p) => this.#restart(p, step)), ...suspect.map((p) => this.#polish(p, step))]);
     } finally {
       source.dispose();
       target.dispose();
@@ -191,25 +193,36 @@ class Run {
 
   #continues(p: number, step: number): boolean {
     if (step + 1 >= this.#operator.rows) return false; // V is the whole space: what is left is rounding error
-    const tolerance = breakdownFactor * unitRoundoff(this.#operator.dtype) * (step + 1) * this.#scale;
-    return ((this.#couplings[p] as Float64Array)[step] as number) > tolerance;
+    // Nothing larger: a small β may be the true coupling to a bulk far below the outliers. Should it be rounding
+    // error after all, its direction is as good as the random one, and its coupling as good as 0.
+    return this.#coupling(p, step) > unitRoundoff(this.#operator.dtype) * this.#scale;
+  }
+
+  /** May the next vector be rounding error, of which two passes left something along the basis? */
+  #suspect(p: number, step: number): boolean {
+    return this.#coupling(p, step) <= noiseFactor * unitRoundoff(this.#operator.dtype) * (step + 1) * this.#scale;
+  }
+
+  #coupling(p: number, step: number): number {
+    return (this.#couplings[p] as Float64Array)[step] as number;
   }
 
   /** The next vector of p ← random, orthogonal to its basis, of unit length. */
   async #restart(p: number, step: number): Promise<void> {
     const { seed = 0, stream = 2 ** 30 } = this.#options;
     const vector = this.#vector(p, step + 1);
-    try {
-      vector.fillRandom('normal', seed, stream + p * this.steps + step);
-      // Where little of the space is left, one round removes nearly all of the vector; the second repairs that.
-      for (let round = 0; round < 2; round += 1) {
-        const { after } = await this.#orthogonalize(p, step);
-        if (!(after > 0)) throw new ComputationError('no vector orthogonal to the Krylov basis was found');
-        vector.scale(1 / after);
-      }
-    } finally {
-      vector.dispose();
-    }
+    vector.fillRandom('normal', seed, stream + p * this.steps + step);
+    vector.dispose();
+    await this.#polish(p, step);
+  }
+
+  /** The next vector of p, orthogonal to its basis once more and of unit length. */
+  async #polish(p: number, step: number): Promise<void> {
+    const { after } = await this.#orthogonalize(p, step);
+    if (!(after > 0)) throw new ComputationError('no vector orthogonal to the Krylov basis was found');
+    const vector = this.#vector(p, step + 1);
+    vector.scale(1 / after);
+    vector.dispose();
   }
 
   /** Vector step + 1 of p against vectors 0 … step. */

@@ -36,6 +36,13 @@ function checkForm(result: SpectrumResult): void {
   if (result.probes > 1) {
     expect(value.every((v, i) => (lower[i] as number) >= 0 && (lower[i] as number) <= v && v <= (upper[i] as number))).toBe(true);
   }
+  const most = Math.max(...value);
+  expect(Math.max(value[0] as number, value.at(-1) as number)).toBeLessThanOrEqual(1e-10 * most); // nothing is cut off
+  // zᵀAz is the quadrature's first moment, and tr A its mean over probes
+  const moments = result.ritz.map((q) => q.nodes.reduce((s, x, i) => s + x * (q.weights[i] as number), 0));
+  const mean = (moments.reduce((a, b) => a + b, 0) / moments.length) * result.dimension;
+  const size = Math.max(...result.ritz.flatMap((q) => Array.from(q.nodes, Math.abs)));
+  expect(Math.abs(result.trace.estimate - mean)).toBeLessThanOrEqual(1e-12 * result.dimension * size);
   expect(result.largest.length).toBeGreaterThan(0);
   expect(result.largest.length).toBeLessThanOrEqual(10);
   expect(valuesOf(result.largest)).toEqual(valuesOf(result.largest).sort((a, b) => b - a));

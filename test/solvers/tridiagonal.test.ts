@@ -69,14 +69,22 @@ describe('tridiagonalEigen', () => {
     expect(distance(first.map((x) => x * x), weights)).toBeLessThanOrEqual(10 * n * eps * 4 * n);
   });
 
-  it('keeps the small eigenvalues of a graded matrix to relative accuracy', () => {
-    // diag(1, 1e-8, 1e-16) with couplings √(d_i d_j)/10: scaled to unit diagonal it is well conditioned.
-    for (const order of [[0, 1, 2], [2, 1, 0]]) {
-      const d = Float64Array.from(order, (i) => 1e-8 ** i);
-      const e = Float64Array.of(Math.sqrt((d[0] as number) * (d[1] as number)) / 10, Math.sqrt((d[1] as number) * (d[2] as number)) / 10);
-      const product = (d[0] as number) * (d[1] as number) * (d[2] as number) * (1 - 0.01 - 0.01); // determinant
-      const { values } = tridiagonalEigen(d, e);
-      expect(Math.abs((values[0] as number) * (values[1] as number) * (values[2] as number) / product - 1)).toBeLessThanOrEqual(1e-13);
+  it('keeps the small eigenvalues of a graded matrix to relative accuracy, whichever end is large', () => {
+    // d_i = 100⁻ⁱ, couplings √(d_i d_j)/4: well conditioned once scaled to a unit diagonal. The product of the
+    // eigenvalues is that of the pivots p_i = d_i − e²/p_{i−1}, which do not cancel: relative accuracy n eps.
+    const n = 12;
+    const d = Float64Array.from({ length: n }, (_, i) => 100 ** -i);
+    const e = Float64Array.from({ length: n - 1 }, (_, i) => Math.sqrt((d[i] as number) * (d[i + 1] as number)) / 4);
+    let logarithm = 0;
+    d.reduce((before, x, i) => {
+      const pivot = i === 0 ? x : x - ((e[i - 1] as number) ** 2) / before;
+      logarithm += Math.log(pivot);
+      return pivot;
+    }, 1);
+    for (const [diagonal, coupling] of [[d, e], [d.toReversed(), e.toReversed()]] as const) {
+      const { values } = tridiagonalEigen(diagonal, coupling);
+      expect(Math.min(...values)).toBeGreaterThan(0);
+      expect(Math.abs(values.reduce((s, x) => s + Math.log(x), 0) - logarithm)).toBeLessThanOrEqual(1e-12);
     }
   });
 
