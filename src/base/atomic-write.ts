@@ -2,11 +2,12 @@
  * Output files appear complete or not at all: they are written under a temporary name in the same folder,
  * flushed to disk and renamed.
  */
-import { constants, unlinkSync } from 'node:fs';
-import { type FileHandle, access, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+
 import { randomBytes } from 'node:crypto';
+import { constants, unlinkSync } from 'node:fs';
+import { access, type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { InputError, codeOf, fileError } from './errors.js';
+import { codeOf, fileError, InputError } from './errors.js';
 
 /** Where a producer writes; chunks are appended in order. */
 export interface Sink {
@@ -31,7 +32,8 @@ function removeUnfinished(): void {
  * Throws InputError where the path cannot be written.
  */
 export async function writeFileAtomic(
-  path: string, content: Uint8Array | string | ((sink: Sink) => Promise<void>),
+  path: string,
+  content: Uint8Array | string | ((sink: Sink) => Promise<void>),
 ): Promise<void> {
   const produce = typeof content === 'function' ? content : (sink: Sink) => sink.write(toBytes(content));
   const target = await writeTarget(path);
@@ -39,7 +41,10 @@ export async function writeFileAtomic(
     await writing(path, 'r+', path, produce, async () => undefined);
     return;
   }
-  const temporary = join(dirname(target.path), `.${basename(target.path).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = join(
+    dirname(target.path),
+    `.${basename(target.path).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`,
+  );
   if (unfinished.size === 0) process.on('exit', removeUnfinished);
   unfinished.add(temporary);
   try {
@@ -96,8 +101,11 @@ async function writeTarget(path: string): Promise<Target> {
 
 /** Errors of the file become ours under the name the caller knows; errors of the producer pass through. */
 async function writing(
-  path: string, flags: string, file: string,
-  produce: (sink: Sink) => Promise<void>, finish: (handle: FileHandle) => Promise<void>,
+  path: string,
+  flags: string,
+  file: string,
+  produce: (sink: Sink) => Promise<void>,
+  finish: (handle: FileHandle) => Promise<void>,
 ): Promise<void> {
   const ours = (error: unknown): never => {
     throw fileError('write', path, error);

@@ -4,12 +4,22 @@
  */
 
 export type ErrorCode =
-  | 'INPUT' | 'UNSUPPORTED' | 'ENVIRONMENT' // the caller, a file or the machine is at fault: exit 2
-  | 'COMPUTATION' | 'OUT_OF_MEMORY' | 'INTERNAL' // the computation failed: exit 1
+  | 'INPUT'
+  | 'UNSUPPORTED'
+  | 'ENVIRONMENT' // the caller, a file or the machine is at fault: exit 2
+  | 'COMPUTATION'
+  | 'OUT_OF_MEMORY'
+  | 'INTERNAL' // the computation failed: exit 1
   | 'ABORTED'; // interrupted: exit 130
 
 const exitCodes: Record<ErrorCode, 1 | 2 | 130> = {
-  INPUT: 2, UNSUPPORTED: 2, ENVIRONMENT: 2, COMPUTATION: 1, OUT_OF_MEMORY: 1, INTERNAL: 1, ABORTED: 130,
+  INPUT: 2,
+  UNSUPPORTED: 2,
+  ENVIRONMENT: 2,
+  COMPUTATION: 1,
+  OUT_OF_MEMORY: 1,
+  INTERNAL: 1,
+  ABORTED: 130,
 };
 
 export abstract class HessiaError extends Error {

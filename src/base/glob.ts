@@ -22,7 +22,10 @@ export function globMatcher(pattern: string): (name: string) => boolean {
  * `what` says what the names are, as in "parameter".
  */
 export function selectByGlobs(
-  names: readonly string[], keep: readonly string[], remove: readonly string[], what: string,
+  names: readonly string[],
+  keep: readonly string[],
+  remove: readonly string[],
+  what: string,
 ): string[] {
   const compile = (pattern: string): ((name: string) => boolean) => {
     const matcher = globMatcher(pattern);

@@ -35,9 +35,19 @@ interface StorageConstructor<D extends ArrayDType> {
 }
 
 export const arrayStorage: { readonly [D in ArrayDType]: StorageConstructor<D> } = {
-  float16: Uint16Array, bfloat16: Uint16Array, float32: Float32Array, float64: Float64Array,
-  int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
-  uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, uint64: BigUint64Array, bool: Uint8Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
 };
 
 export function isFloat(dtype: ArrayDType): boolean {
@@ -63,7 +73,8 @@ export function checkedCount(shape: readonly number[], what: string): number {
   }
   // [2^40, 2^40, 0] holds nothing, so it is not too large.
   const count = shape.includes(0) ? 0 : elementCount(shape);
-  if (count > Number.MAX_SAFE_INTEGER) throw new InputError(`${what} has the shape [${shape.join(', ')}], too large to be held`);
+  if (count > Number.MAX_SAFE_INTEGER)
+    throw new InputError(`${what} has the shape [${shape.join(', ')}], too large to be held`);
   return count;
 }
 
@@ -74,7 +85,10 @@ const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
  * result shares memory with `bytes`. The caller has checked that bytes.length fits the shape.
  */
 export function fromBytes<D extends ArrayDType>(
-  dtype: D, shape: readonly number[], bytes: Uint8Array, littleEndian = true,
+  dtype: D,
+  shape: readonly number[],
+  bytes: Uint8Array,
+  littleEndian = true,
 ): NdArray<D> {
   const size = itemSize(dtype);
   let source = bytes;

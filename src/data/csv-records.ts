@@ -13,7 +13,9 @@ export interface CsvRecord {
  * quote that is never closed or is followed by more text.
  */
 export async function* csvRecords(
-  chunks: AsyncIterable<Uint8Array>, delimiter: string, file: string,
+  chunks: AsyncIterable<Uint8Array>,
+  delimiter: string,
+  file: string,
 ): AsyncGenerator<CsvRecord> {
   const decoder = new TextDecoder();
   const splitter = new Splitter(delimiter, file);
@@ -33,7 +35,10 @@ class Splitter {
   private recordLine = 1;
   private afterReturn = false;
 
-  constructor(private readonly delimiter: string, private readonly file: string) {}
+  constructor(
+    private readonly delimiter: string,
+    private readonly file: string,
+  ) {}
 
   *push(text: string): Generator<CsvRecord> {
     let from = 0; // start of the plain run that has not been added to the field yet

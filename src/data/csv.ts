@@ -53,17 +53,23 @@ async function findDelimiter(file: RandomAccessFile): Promise<string> {
 }
 
 function findColumn(
-  file: RandomAccessFile, wanted: string | number, names: readonly string[], isHeader: boolean,
+  file: RandomAccessFile,
+  wanted: string | number,
+  names: readonly string[],
+  isHeader: boolean,
 ): number {
   const byName = isHeader ? names.indexOf(String(wanted)) : -1;
   if (byName >= 0) {
-    if (names.indexOf(String(wanted), byName + 1) >= 0) throw new InputError(`${file.path} has two columns named ${quoted(String(wanted))}`);
+    if (names.indexOf(String(wanted), byName + 1) >= 0)
+      throw new InputError(`${file.path} has two columns named ${quoted(String(wanted))}`);
     return byName;
   }
   const number = /^-?\d+$/.test(String(wanted)) ? Number(wanted) : NaN;
   const index = number < 0 ? names.length + number : number;
   if (index >= 0 && index < names.length) return index;
-  const known = isHeader ? `its columns are ${names.slice(0, 20).map(quoted).join(', ')}` : `it has no header; columns are numbered 0 to ${names.length - 1}`;
+  const known = isHeader
+    ? `its columns are ${names.slice(0, 20).map(quoted).join(', ')}`
+    : `it has no header; columns are numbered 0 to ${names.length - 1}`;
   throw new InputError(`${file.path} has no column ${quoted(String(wanted))}: ${known}`);
 }
 
@@ -94,10 +100,13 @@ class TableBuilder {
 
   add({ fields, line }: CsvRecord): void {
     if (fields.length !== this.columns) {
-      throw new InputError(`${this.path}, line ${line}: ${fields.length} fields where the first line has ${this.columns}`);
+      throw new InputError(
+        `${this.path}, line ${line}: ${fields.length} fields where the first line has ${this.columns}`,
+      );
     }
     let at = this.rows * this.features;
-    if (at + this.features > this.values.length) this.values = grown(this.values, new Float32Array(2 * (at + this.features)));
+    if (at + this.features > this.values.length)
+      this.values = grown(this.values, new Float32Array(2 * (at + this.features)));
     if (this.rows === this.targets.length) this.targets = grown(this.targets, new Float64Array(2 * this.rows));
     for (let column = 0; column < this.columns; column++) {
       const value = this.parse(fields[column]!, line, column);
@@ -126,7 +135,12 @@ class TableBuilder {
     if (Number.isFinite(Math.fround(value))) return value;
     const name = this.names?.[column];
     const where = `${this.path}, line ${line}, column ${name === undefined ? column : quoted(name)}`;
-    const why = text === '' ? 'is empty' : isNumeric(text) ? `is ${text}, which is not finite` : `is ${quoted(text)}, which is not a number`;
+    const why =
+      text === ''
+        ? 'is empty'
+        : isNumeric(text)
+          ? `is ${text}, which is not finite`
+          : `is ${quoted(text)}, which is not a number`;
     throw new InputError(`${where} ${why}`);
   }
 }

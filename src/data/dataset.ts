@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { toFloat32, toInt32 } from '../base/convert.js';
 import { InputError } from '../base/errors.js';
-import { type NdArray, elementCount, isFloat, toBytes } from '../base/ndarray.js';
+import { elementCount, isFloat, type NdArray, toBytes } from '../base/ndarray.js';
 import type { ArraySource } from './source.js';
-import { type Standardization, checkChannels, standardize } from './standardize.js';
+import { checkChannels, type Standardization, standardize } from './standardize.js';
 
 /**
  * What batches hold. Integers of any width arrive as int32, float16 as float32, and bytes as float32 where they
@@ -71,7 +71,8 @@ function countSamples({ inputs, target, samples }: DatasetParts): number {
   const [first] = sources;
   if (!first || inputs.size === 0) throw new InputError('the data hold no input arrays');
   for (const { what, shape } of sources) {
-    if (shape.length === 0) throw new InputError(`${what} is a single number; it needs a first axis that counts samples`);
+    if (shape.length === 0)
+      throw new InputError(`${what} is a single number; it needs a first axis that counts samples`);
     if (shape[0] !== first.shape[0]) {
       throw new InputError(`${first.what} has ${first.shape[0]!} samples, ${what} has ${shape[0]!}; they must agree`);
     }
@@ -79,7 +80,8 @@ function countSamples({ inputs, target, samples }: DatasetParts): number {
   }
   const present = first.shape[0]!;
   if (samples === undefined) return present;
-  if (!Number.isSafeInteger(samples) || samples < 1) throw new InputError(`samples must be a whole number above 0, not ${samples}`);
+  if (!Number.isSafeInteger(samples) || samples < 1)
+    throw new InputError(`samples must be a whole number above 0, not ${samples}`);
   if (samples > present) throw new InputError(`${samples} samples are asked for, ${first.what} has ${present}`);
   return samples;
 }
@@ -159,7 +161,13 @@ class ArrayDataset implements Dataset {
 
   async batch(start: number, count: number): Promise<Batch> {
     if (this.disposed) throw new InputError('the data set has been disposed of');
-    if (!Number.isSafeInteger(start) || !Number.isSafeInteger(count) || start < 0 || count < 1 || start + count > this.samples) {
+    if (
+      !Number.isSafeInteger(start) ||
+      !Number.isSafeInteger(count) ||
+      start < 0 ||
+      count < 1 ||
+      start + count > this.samples
+    ) {
       throw new InputError(`samples ${start} to ${start + count} are asked for, the data set has ${this.samples}`);
     }
     const inputs = new Map<string, NdArray<DataDType>>();
@@ -196,4 +204,3 @@ class ArrayDataset implements Dataset {
     return this.dispose();
   }
 }
-

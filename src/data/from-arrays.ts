@@ -1,10 +1,10 @@
 /** Data sets from arrays that are already in memory. */
 import { InputError } from '../base/errors.js';
-import { type ArrayData, type ArrayDType, type NdArray, checkedCount } from '../base/ndarray.js';
+import { type ArrayData, type ArrayDType, checkedCount, type NdArray } from '../base/ndarray.js';
 import { quoted } from '../base/quote.js';
 import { type Dataset, makeDataset } from './dataset.js';
 import { memorySource } from './source.js';
-import { type StandardizeOptions, parseStandardization } from './standardize.js';
+import { parseStandardization, type StandardizeOptions } from './standardize.js';
 
 /** An array as callers have it: the dtype follows from the typed array unless it is given. */
 export interface ArrayInput {
@@ -47,16 +47,24 @@ export function toNdArray(input: ArrayInput, what: string): NdArray {
   const natural = dtypesByStorage.get(data?.constructor);
   if (natural === undefined) throw new InputError(`${what} must be a typed array such as Float32Array`);
   const dtype = input.dtype ?? natural[0]!;
-  if (!natural.includes(dtype)) throw new InputError(`${what} is said to hold ${dtype}, but a ${data.constructor.name} cannot`);
+  if (!natural.includes(dtype))
+    throw new InputError(`${what} is said to hold ${dtype}, but a ${data.constructor.name} cannot`);
   const count = checkedCount(shape, what);
-  if (count !== data.length) throw new InputError(`${what} has ${data.length} values where its shape [${shape.join(', ')}] needs ${count}`);
+  if (count !== data.length)
+    throw new InputError(`${what} has ${data.length} values where its shape [${shape.join(', ')}] needs ${count}`);
   return { dtype, shape, data } as NdArray;
 }
 
 /** The first is what a typed array means when nothing else is said. */
 const dtypesByStorage = new Map<unknown, readonly ArrayDType[]>([
-  [Float32Array, ['float32']], [Float64Array, ['float64']],
-  [Int8Array, ['int8']], [Int16Array, ['int16']], [Int32Array, ['int32']], [BigInt64Array, ['int64']],
-  [Uint8Array, ['uint8', 'bool']], [Uint16Array, ['uint16', 'float16', 'bfloat16']], [Uint32Array, ['uint32']],
+  [Float32Array, ['float32']],
+  [Float64Array, ['float64']],
+  [Int8Array, ['int8']],
+  [Int16Array, ['int16']],
+  [Int32Array, ['int32']],
+  [BigInt64Array, ['int64']],
+  [Uint8Array, ['uint8', 'bool']],
+  [Uint16Array, ['uint16', 'float16', 'bfloat16']],
+  [Uint32Array, ['uint32']],
   [BigUint64Array, ['uint64']],
 ]);

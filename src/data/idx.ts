@@ -3,11 +3,16 @@ import { InputError } from '../base/errors.js';
 import { type ArrayDType, checkedCount, fromBytes, itemSize } from '../base/ndarray.js';
 import { inflate } from './inflate.js';
 import { defaultMemoryLimit, requireMemory } from './memory-limit.js';
-import { type RandomAccessFile, allocateBytes } from './random-access.js';
+import { allocateBytes, type RandomAccessFile } from './random-access.js';
 import { type ArraySource, fileSource, lazySource } from './source.js';
 
 const dtypes: Readonly<Record<number, ArrayDType>> = {
-  0x08: 'uint8', 0x09: 'int8', 0x0b: 'int16', 0x0c: 'int32', 0x0d: 'float32', 0x0e: 'float64',
+  8: 'uint8',
+  9: 'int8',
+  11: 'int16',
+  12: 'int32',
+  13: 'float32',
+  14: 'float64',
 };
 /** Magic and up to 255 extents. */
 const headerLimit = 4 + 4 * 255;
@@ -28,7 +33,10 @@ export function looksLikeGzip(start: Uint8Array): boolean {
 }
 
 /** The array of an open IDX file, gzipped or not. Only the header is read now. */
-export async function idxSource(file: RandomAccessFile, options: { readonly memory?: number } = {}): Promise<ArraySource> {
+export async function idxSource(
+  file: RandomAccessFile,
+  options: { readonly memory?: number } = {},
+): Promise<ArraySource> {
   const what = file.path;
   const start = await file.read(0, Math.min(file.size, headerLimit));
   if (looksLikeGzip(start)) return gzipSource(file, options.memory ?? defaultMemoryLimit());

@@ -1,9 +1,16 @@
 /** Data files and arrays in, batches out. */
 export type { ArrayData, ArrayDType, NdArray } from '../base/ndarray.js';
 export type { ArraySpec, Batch, DataDType, Dataset } from './dataset.js';
-export { type ArrayInput, type ArraysInput, type FromArraysOptions, datasetFromArrays, toNdArray } from './from-arrays.js';
+export {
+  type ArrayInput,
+  type ArraysInput,
+  datasetFromArrays,
+  type FromArraysOptions,
+  toNdArray,
+} from './from-arrays.js';
 export { readNpy, writeNpy } from './npy.js';
 export { type NpzReadOptions, readNpz } from './npz-read.js';
 export { type NamedArrays, type NpzWriteOptions, writeNpz } from './npz-write.js';
 export { type DatasetOptions, openDataset } from './open.js';
+export { fitSampleShape } from './sample-shape.js';
 export type { StandardizeOptions } from './standardize.js';

@@ -11,7 +11,10 @@ const enough = Symbol('enough');
  * Damaged or truncated data throw an InputError that starts with `what`.
  */
 export async function inflate(
-  chunks: AsyncIterable<Uint8Array>, format: 'deflate' | 'gzip', what: string, consume: (piece: Uint8Array) => boolean,
+  chunks: AsyncIterable<Uint8Array>,
+  format: 'deflate' | 'gzip',
+  what: string,
+  consume: (piece: Uint8Array) => boolean,
 ): Promise<void> {
   const options = { chunkSize: 2 ** 18 };
   try {
@@ -25,6 +28,8 @@ export async function inflate(
   } catch (error) {
     if (error === enough) return;
     if (error instanceof HessiaError) throw error;
-    throw new InputError(`${what} is damaged: its compressed data cannot be read (${messageOf(error)})`, { cause: error });
+    throw new InputError(`${what} is damaged: its compressed data cannot be read (${messageOf(error)})`, {
+      cause: error,
+    });
   }
 }

@@ -14,5 +14,7 @@ export function defaultMemoryLimit(): number {
 /** Throws before the allocation that would be too large. */
 export function requireMemory(bytes: number, limit: number, what: string, advice: string): void {
   if (bytes <= limit) return;
-  throw new OutOfMemoryError(`${what} needs ${formatBytes(bytes)} of memory, ${formatBytes(limit)} may be used; ${advice}`);
+  throw new OutOfMemoryError(
+    `${what} needs ${formatBytes(bytes)} of memory, ${formatBytes(limit)} may be used; ${advice}`,
+  );
 }

@@ -20,13 +20,28 @@ export const npyHeaderLimit = 16384;
 
 /** NumPy's letter and size → our dtype. */
 const dtypes: Readonly<Record<string, ArrayDType>> = {
-  f2: 'float16', f4: 'float32', f8: 'float64',
-  i1: 'int8', i2: 'int16', i4: 'int32', i8: 'int64',
-  u1: 'uint8', u2: 'uint16', u4: 'uint32', u8: 'uint64', b1: 'bool',
+  f2: 'float16',
+  f4: 'float32',
+  f8: 'float64',
+  i1: 'int8',
+  i2: 'int16',
+  i4: 'int32',
+  i8: 'int64',
+  u1: 'uint8',
+  u2: 'uint16',
+  u4: 'uint32',
+  u8: 'uint64',
+  b1: 'bool',
 };
 const typeNames: Readonly<Record<string, string>> = {
-  O: 'Python objects', U: 'text', S: 'byte strings', c: 'complex numbers', f: 'extended-precision floats',
-  V: 'structures', M: 'dates', m: 'time spans',
+  O: 'Python objects',
+  U: 'text',
+  S: 'byte strings',
+  c: 'complex numbers',
+  f: 'extended-precision floats',
+  V: 'structures',
+  M: 'dates',
+  m: 'time spans',
 };
 
 /**
@@ -52,7 +67,8 @@ export function parseNpyHeader(start: Uint8Array, what: string): NpyHeader {
   if (dataOffset > start.length) {
     invalid(dataOffset > npyHeaderLimit ? `its header claims ${length} bytes` : 'it ends within the header');
   }
-  const fields = parseDictionary(latin1(textStart, dataOffset)) ?? invalid('its header is not a description of an array');
+  const fields =
+    parseDictionary(latin1(textStart, dataOffset)) ?? invalid('its header is not a description of an array');
   const { dtype, littleEndian } = parseDescription(fields.descr, what);
   const count = checkedCount(fields.shape, what);
   const dataLength = count * itemSize(dtype);
@@ -68,7 +84,7 @@ interface Fields {
 
 /** The Python dictionary literal of a header: exactly the three keys, in any order. */
 function parseDictionary(text: string): Fields | undefined {
-  const body = /^\s*\{([^]*)\}\s*$/.exec(text)?.[1];
+  const body = /^\s*\{([\s\S]*)\}\s*$/.exec(text)?.[1];
   if (body === undefined) return undefined;
   const descr = /(['"])descr\1\s*:\s*(?:'([^']*)'|"([^"]*)"|(\[))/.exec(body);
   const order = /(['"])fortran_order\1\s*:\s*(True|False)/.exec(body);
@@ -87,24 +103,38 @@ function parseDictionary(text: string): Fields | undefined {
 
 function parseDescription(descr: string, what: string): { dtype: ArrayDType; littleEndian: boolean } {
   const [, order, letter, size] = /^([<>|=]?)([a-zA-Z?])(\d*)/.exec(descr) ?? [];
-  if (letter === undefined) throw new InputError(`${what} is not a valid .npy array: unknown element type ${quoted(descr)}`);
+  if (letter === undefined)
+    throw new InputError(`${what} is not a valid .npy array: unknown element type ${quoted(descr)}`);
   const dtype = letter === '?' ? 'bool' : dtypes[letter + size!];
   if (dtype === undefined) {
     const words = typeNames[letter];
-    throw new UnsupportedError(`${what} holds ${words ?? 'elements'} of type ${quoted(descr)}; save it as floats or integers`);
+    throw new UnsupportedError(
+      `${what} holds ${words ?? 'elements'} of type ${quoted(descr)}; save it as floats or integers`,
+    );
   }
   return { dtype, littleEndian: order !== '>' };
 }
 
 const descriptions: Readonly<Partial<Record<ArrayDType, string>>> = {
-  float16: '<f2', float32: '<f4', float64: '<f8', int8: '|i1', int16: '<i2', int32: '<i4', int64: '<i8',
-  uint8: '|u1', uint16: '<u2', uint32: '<u4', uint64: '<u8', bool: '|b1',
+  float16: '<f2',
+  float32: '<f4',
+  float64: '<f8',
+  int8: '|i1',
+  int16: '<i2',
+  int32: '<i4',
+  int64: '<i8',
+  uint8: '|u1',
+  uint16: '<u2',
+  uint32: '<u4',
+  uint64: '<u8',
+  bool: '|b1',
 };
 
 /** The header that goes before row-major, little-endian data; its length is a multiple of 64 bytes. */
 export function buildNpyHeader(dtype: ArrayDType, shape: readonly number[]): Uint8Array {
   const descr = descriptions[dtype];
-  if (descr === undefined) throw new UnsupportedError(`${dtype} arrays cannot be written as .npy; convert them to float32`);
+  if (descr === undefined)
+    throw new UnsupportedError(`${dtype} arrays cannot be written as .npy; convert them to float32`);
   const tuple = shape.length === 1 ? `${shape[0]!},` : shape.join(', ');
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`;
   // Version 1 counts the text in 16 bits, more than the 32 axes that NumPy allows can fill.

@@ -1,7 +1,7 @@
 /** .npy files. */
 import { writeFileAtomic } from '../base/atomic-write.js';
 import { InputError } from '../base/errors.js';
-import { type NdArray, fromBytes, toBytes } from '../base/ndarray.js';
+import { fromBytes, type NdArray, toBytes } from '../base/ndarray.js';
 import { buildNpyHeader, npyHeaderLimit, parseNpyHeader } from './npy-header.js';
 import { fromFortranOrder } from './order.js';
 import { RandomAccessFile } from './random-access.js';
@@ -37,7 +37,9 @@ export async function npySource(file: RandomAccessFile): Promise<ArraySource> {
   const present = file.size - dataOffset;
   if (present !== dataLength) {
     const fault = present < dataLength ? 'is truncated' : 'has bytes left over';
-    throw new InputError(`${what} ${fault}: its shape [${shape.join(', ')}] needs ${dataLength} bytes of data, it has ${present}`);
+    throw new InputError(
+      `${what} ${fault}: its shape [${shape.join(', ')}] needs ${dataLength} bytes of data, it has ${present}`,
+    );
   }
   if (!header.fortranOrder || shape.length < 2) return fileSource(file, dataOffset, dtype, littleEndian, shape, what);
   // The first samples of a Fortran array are scattered over all of it.

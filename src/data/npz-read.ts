@@ -1,15 +1,15 @@
 /** .npz files: zip archives of .npy arrays. */
 import { InputError } from '../base/errors.js';
-import { type NdArray, fromBytes } from '../base/ndarray.js';
+import { fromBytes, type NdArray } from '../base/ndarray.js';
 import { quoted } from '../base/quote.js';
 import { crc32 } from './crc32.js';
 import { inflate } from './inflate.js';
 import { defaultMemoryLimit, requireMemory } from './memory-limit.js';
 import { type NpyHeader, npyHeaderLimit, parseNpyHeader } from './npy-header.js';
 import { fromFortranOrder } from './order.js';
-import { RandomAccessFile, allocateBytes } from './random-access.js';
+import { allocateBytes, RandomAccessFile } from './random-access.js';
 import { type ArraySource, fileSource, lazySource, readAll } from './source.js';
-import { type ZipEntry, readZipDirectory, zipDataOffset } from './zip-read.js';
+import { readZipDirectory, type ZipEntry, zipDataOffset } from './zip-read.js';
 
 export interface NpzReadOptions {
   /** bytes that may be unpacked into memory; default: 70 % of what is free */
@@ -26,9 +26,15 @@ export async function readNpz(path: string, options: NpzReadOptions = {}): Promi
   const file = await RandomAccessFile.open(path);
   try {
     const entries = await readZipDirectory(file);
-    requireMemory(entries.reduce((sum, { size }) => sum + size, 0), limit, path, 'read fewer arrays at once');
+    requireMemory(
+      entries.reduce((sum, { size }) => sum + size, 0),
+      limit,
+      path,
+      'read fewer arrays at once',
+    );
     const arrays = new Map<string, NdArray>();
-    for (const [name, source] of await npzSources(file, entries, { memory: limit })) arrays.set(name, await readAll(source));
+    for (const [name, source] of await npzSources(file, entries, { memory: limit }))
+      arrays.set(name, await readAll(source));
     return arrays;
   } finally {
     await file.close();
@@ -42,12 +48,15 @@ export interface SourceOptions extends NpzReadOptions {
 
 /** The arrays of an open file by name. Only headers are read now. */
 export async function npzSources(
-  file: RandomAccessFile, entries: readonly ZipEntry[], options: SourceOptions = {},
+  file: RandomAccessFile,
+  entries: readonly ZipEntry[],
+  options: SourceOptions = {},
 ): Promise<Map<string, ArraySource>> {
   const sources = new Map<string, ArraySource>();
   for (const entry of entries) {
     if (entry.name.endsWith('/')) continue; // a folder, as archivers add
-    if (!entry.name.endsWith('.npy')) throw new InputError(`${file.path}: entry ${quoted(entry.name)} is not a .npy array`);
+    if (!entry.name.endsWith('.npy'))
+      throw new InputError(`${file.path}: entry ${quoted(entry.name)} is not a .npy array`);
     const name = entry.name.slice(0, -'.npy'.length);
     if (sources.has(name)) throw new InputError(`${file.path} holds two arrays named ${quoted(name)}`);
     sources.set(name, await entrySource(file, entry, `array ${quoted(name)} in ${file.path}`, options));
@@ -56,13 +65,18 @@ export async function npzSources(
 }
 
 async function entrySource(
-  file: RandomAccessFile, entry: ZipEntry, what: string, options: SourceOptions,
+  file: RandomAccessFile,
+  entry: ZipEntry,
+  what: string,
+  options: SourceOptions,
 ): Promise<ArraySource> {
   const start = await zipDataOffset(file, entry);
   const header = parseNpyHeader(await firstBytes(file, entry, start, what), what);
   const present = entry.size - header.dataOffset;
   if (present !== header.dataLength) {
-    throw new InputError(`${what}: its shape [${header.shape.join(', ')}] needs ${header.dataLength} bytes of data, it has ${present}`);
+    throw new InputError(
+      `${what}: its shape [${header.shape.join(', ')}] needs ${header.dataLength} bytes of data, it has ${present}`,
+    );
   }
   const { dtype, littleEndian, shape } = header;
   if (!entry.compressed && (!header.fortranOrder || shape.length < 2)) {
@@ -74,13 +88,20 @@ async function entrySource(
 
 /** Unpacks an array into memory: as many rows of it as will be used. */
 async function load(
-  file: RandomAccessFile, entry: ZipEntry, start: number, header: NpyHeader, what: string, options: SourceOptions,
+  file: RandomAccessFile,
+  entry: ZipEntry,
+  start: number,
+  header: NpyHeader,
+  what: string,
+  options: SourceOptions,
 ): Promise<NdArray> {
   const { dtype, littleEndian, shape, dataOffset, dataLength, fortranOrder } = header;
   const partial = !fortranOrder && shape.length > 0 && options.rows !== undefined && options.rows < shape[0]!;
   const wanted = partial ? (dataLength / shape[0]!) * options.rows : dataLength;
   requireMemory(
-    fortranOrder ? 2 * wanted : wanted, options.memory ?? defaultMemoryLimit(), what,
+    fortranOrder ? 2 * wanted : wanted,
+    options.memory ?? defaultMemoryLimit(),
+    what,
     'save it with numpy.savez (uncompressed, row-major), which is read piece by piece',
   );
   const bytes = allocateBytes(wanted, what);
@@ -98,13 +119,18 @@ async function load(
 
 /** Hands the unpacked bytes on, piece by piece, and checks their number and checksum at the end. */
 async function unpack(
-  file: RandomAccessFile, entry: ZipEntry, start: number, what: string, use: (piece: Uint8Array) => void,
+  file: RandomAccessFile,
+  entry: ZipEntry,
+  start: number,
+  what: string,
+  use: (piece: Uint8Array) => void,
 ): Promise<void> {
   let sum = 0;
   let length = 0;
   const take = (piece: Uint8Array): boolean => {
     length += piece.length;
-    if (length > entry.size) throw new InputError(`${what} is damaged: it unpacks to more than the ${entry.size} bytes announced`);
+    if (length > entry.size)
+      throw new InputError(`${what} is damaged: it unpacks to more than the ${entry.size} bytes announced`);
     sum = crc32(piece, sum);
     use(piece);
     return true;
@@ -112,7 +138,8 @@ async function unpack(
   const chunks = file.chunks(start, start + entry.storedSize);
   if (entry.compressed) await inflate(chunks, 'deflate', what, take);
   else for await (const chunk of chunks) take(chunk);
-  if (length !== entry.size || sum !== entry.crc) throw new InputError(`${what} is damaged: its checksum does not match`);
+  if (length !== entry.size || sum !== entry.crc)
+    throw new InputError(`${what} is damaged: its checksum does not match`);
 }
 
 /** As many bytes as a header can have, or the whole entry. */

@@ -66,15 +66,30 @@ class ZipWriter {
     const localExtra = isLarge ? extra64([size, storedSize]) : Buffer.alloc(0);
     const sizes = isLarge ? { size: full32, storedSize: full32 } : { size, storedSize };
     const local = Buffer.concat([
-      uint32(0x04034b50), commonHeader({ ...common, ...sizes, extraLength: localExtra.length, isLarge }), nameBytes, localExtra,
+      uint32(0x04034b50),
+      commonHeader({ ...common, ...sizes, extraLength: localExtra.length, isLarge }),
+      nameBytes,
+      localExtra,
     ]);
     const far = headerOffset >= full32;
-    const extra = isLarge || far ? extra64([...(isLarge ? [size, storedSize] : []), ...(far ? [headerOffset] : [])]) : Buffer.alloc(0);
-    this.directory.push(Buffer.concat([
-      uint32(0x02014b50), uint16(version64),
-      commonHeader({ ...common, ...sizes, extraLength: extra.length, isLarge: isLarge || far }),
-      uint16(0), uint16(0), uint16(0), uint32(0), uint32(far ? full32 : headerOffset), nameBytes, extra,
-    ]));
+    const extra =
+      isLarge || far
+        ? extra64([...(isLarge ? [size, storedSize] : []), ...(far ? [headerOffset] : [])])
+        : Buffer.alloc(0);
+    this.directory.push(
+      Buffer.concat([
+        uint32(0x02014b50),
+        uint16(version64),
+        commonHeader({ ...common, ...sizes, extraLength: extra.length, isLarge: isLarge || far }),
+        uint16(0),
+        uint16(0),
+        uint16(0),
+        uint32(0),
+        uint32(far ? full32 : headerOffset),
+        nameBytes,
+        extra,
+      ]),
+    );
     this.count++;
     for (const part of [local, ...stored]) await this.write(part);
   }
@@ -85,17 +100,38 @@ class ZipWriter {
     const length = this.position - offset;
     if (this.count >= 0xffff || offset >= full32 || length >= full32) {
       const end = this.position;
-      await this.write(Buffer.concat([
-        uint32(0x06064b50), uint64(44), uint16(version64), uint16(version64), uint32(0), uint32(0),
-        uint64(this.count), uint64(this.count), uint64(length), uint64(offset),
-        uint32(0x07064b50), uint32(0), uint64(end), uint32(1),
-      ]));
+      await this.write(
+        Buffer.concat([
+          uint32(0x06064b50),
+          uint64(44),
+          uint16(version64),
+          uint16(version64),
+          uint32(0),
+          uint32(0),
+          uint64(this.count),
+          uint64(this.count),
+          uint64(length),
+          uint64(offset),
+          uint32(0x07064b50),
+          uint32(0),
+          uint64(end),
+          uint32(1),
+        ]),
+      );
     }
     const count = Math.min(this.count, 0xffff);
-    await this.write(Buffer.concat([
-      uint32(0x06054b50), uint16(0), uint16(0), uint16(count), uint16(count),
-      uint32(Math.min(length, full32)), uint32(Math.min(offset, full32)), uint16(0),
-    ]));
+    await this.write(
+      Buffer.concat([
+        uint32(0x06054b50),
+        uint16(0),
+        uint16(0),
+        uint16(count),
+        uint16(count),
+        uint32(Math.min(length, full32)),
+        uint32(Math.min(offset, full32)),
+        uint16(0),
+      ]),
+    );
   }
 
   private async write(bytes: Uint8Array): Promise<void> {
@@ -106,11 +142,25 @@ class ZipWriter {
 
 /** What the local header and the directory have in common, "version needed" to "extra length". */
 function commonHeader(entry: {
-  method: number; crc: number; size: number; storedSize: number; nameLength: number; extraLength: number; isLarge: boolean;
+  method: number;
+  crc: number;
+  size: number;
+  storedSize: number;
+  nameLength: number;
+  extraLength: number;
+  isLarge: boolean;
 }): Buffer {
   return Buffer.concat([
-    uint16(entry.isLarge ? version64 : version), uint16(utf8Names), uint16(entry.method), uint16(0), uint16(dosDate),
-    uint32(entry.crc), uint32(entry.storedSize), uint32(entry.size), uint16(entry.nameLength), uint16(entry.extraLength),
+    uint16(entry.isLarge ? version64 : version),
+    uint16(utf8Names),
+    uint16(entry.method),
+    uint16(0),
+    uint16(dosDate),
+    uint32(entry.crc),
+    uint32(entry.storedSize),
+    uint32(entry.size),
+    uint16(entry.nameLength),
+    uint16(entry.extraLength),
   ]);
 }
 

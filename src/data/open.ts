@@ -10,7 +10,7 @@ import { npySource } from './npy.js';
 import { npzSources } from './npz-read.js';
 import { RandomAccessFile } from './random-access.js';
 import { type ArraySource, memorySource } from './source.js';
-import { type StandardizeOptions, parseStandardization } from './standardize.js';
+import { parseStandardization, type StandardizeOptions } from './standardize.js';
 import { readZipDirectory } from './zip-read.js';
 
 export interface DatasetOptions extends StandardizeOptions {
@@ -50,11 +50,13 @@ export async function openDataset(paths: string | readonly string[], options: Da
       const content = await openFile(path, options, files, options.target === undefined ? 'data' : 'inputs');
       for (const [arrayName, source] of content.inputs) add(content.named ? arrayName : name, source);
       if (content.images) images.add(name);
-      if (content.target && target) throw new InputError(`${content.target.what} is a second target, after ${target.what}`);
+      if (content.target && target)
+        throw new InputError(`${content.target.what} is a second target, after ${target.what}`);
       target ??= content.target;
     }
     if (options.target !== undefined) {
-      if (target) throw new InputError(`the targets are given by ${options.target} and by ${target.what}; leave one out`);
+      if (target)
+        throw new InputError(`the targets are given by ${options.target} and by ${target.what}; leave one out`);
       target = await openTarget(options.target, options, files);
     }
     return makeDataset({ inputs, target, samples: options.samples, standardization, images, close });
@@ -75,13 +77,22 @@ interface Content {
 /** What is looked for in a file: everything, or one of the two. */
 type Role = 'data' | 'inputs' | 'target';
 
-async function openFile(path: string, options: DatasetOptions, files: RandomAccessFile[], role: Role): Promise<Content> {
+async function openFile(
+  path: string,
+  options: DatasetOptions,
+  files: RandomAccessFile[],
+  role: Role,
+): Promise<Content> {
   const file = await RandomAccessFile.open(path);
   files.push(file);
   const memory = options.memory === undefined ? {} : { memory: options.memory };
   const rows = options.samples === undefined ? {} : { rows: options.samples };
-  const single = (source: ArraySource, images = false): Content =>
-    ({ inputs: new Map([['', source]]), target: undefined, named: false, images });
+  const single = (source: ArraySource, images = false): Content => ({
+    inputs: new Map([['', source]]),
+    target: undefined,
+    named: false,
+    images,
+  });
   switch (await formatOf(file)) {
     case 'npz': {
       const inputs = await npzSources(file, await readZipDirectory(file), { ...memory, ...rows });
@@ -94,10 +105,16 @@ async function openFile(path: string, options: DatasetOptions, files: RandomAcce
     case 'idx':
       return single(await idxSource(file, memory), true);
     case 'csv': {
-      const column = options.targetColumn === undefined || role === 'inputs' ? {} : { targetColumn: options.targetColumn };
+      const column =
+        options.targetColumn === undefined || role === 'inputs' ? {} : { targetColumn: options.targetColumn };
       const { values, target } = await readCsv(file, { ...column, ...rows, targetsOnly: role === 'target' });
       const inputs = values.shape[1] === 0 ? new Map() : new Map([['', memorySource(values, path)]]);
-      return { inputs, target: target && memorySource(target, `the target column of ${path}`), named: false, images: false };
+      return {
+        inputs,
+        target: target && memorySource(target, `the target column of ${path}`),
+        named: false,
+        images: false,
+      };
     }
   }
 }
@@ -106,7 +123,10 @@ async function openTarget(path: string, options: DatasetOptions, files: RandomAc
   const { inputs, target } = await openFile(path, options, files, 'target');
   if (target) return target;
   const [only, more] = inputs.values();
-  if (!only || more) throw new InputError(`${path} holds ${inputs.size} arrays and none is named "target", so it cannot give the targets`);
+  if (!only || more)
+    throw new InputError(
+      `${path} holds ${inputs.size} arrays and none is named "target", so it cannot give the targets`,
+    );
   return only;
 }
 
@@ -117,7 +137,8 @@ async function formatOf(file: RandomAccessFile): Promise<Format> {
   const start = await file.read(0, Math.min(file.size, 8));
   const text = String.fromCharCode(...start);
   const extension = /\.(npz|npy|csv|tsv|txt)$/i.exec(file.path)?.[1]?.toLowerCase();
-  if (/^PK(\x03\x04|\x05\x06)/.test(text) || extension === 'npz') return 'npz';
+  // The second is an archive without entries.
+  if (text.startsWith('PK\x03\x04') || text.startsWith('PK\x05\x06') || extension === 'npz') return 'npz';
   if (text.startsWith('\x93NUMPY') || extension === 'npy') return 'npy';
   if (extension !== undefined) return 'csv';
   if (looksLikeIdx(start) || looksLikeGzip(start)) return 'idx';

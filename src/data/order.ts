@@ -1,5 +1,5 @@
 /** Fortran (first axis fastest) to row-major order. */
-import { type NdArray, arrayStorage } from '../base/ndarray.js';
+import { arrayStorage, type NdArray } from '../base/ndarray.js';
 
 /** The same array in row-major order, given data whose first axis varies fastest. */
 export function fromFortranOrder(array: NdArray): NdArray {

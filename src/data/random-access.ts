@@ -1,6 +1,6 @@
 /** A file read at any position. */
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { InputError, OutOfMemoryError, fileError } from '../base/errors.js';
+import { fileError, InputError, OutOfMemoryError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 
 const chunkBytes = 2 ** 20;
@@ -29,7 +29,9 @@ export class RandomAccessFile {
   /** Exactly `length` bytes from `offset` on, in memory of their own. */
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (offset + length > this.size) {
-      throw new InputError(`${this.path} is truncated: bytes ${offset} to ${offset + length} are needed, it has ${this.size}`);
+      throw new InputError(
+        `${this.path} is truncated: bytes ${offset} to ${offset + length} are needed, it has ${this.size}`,
+      );
     }
     const bytes = allocateBytes(length, this.path);
     for (let done = 0; done < length; ) {
@@ -58,6 +60,8 @@ export function allocateBytes(length: number, what: string): Uint8Array<ArrayBuf
   try {
     return new Uint8Array(length);
   } catch (error) {
-    throw new OutOfMemoryError(`${what} needs ${formatBytes(length)} at once, which cannot be allocated`, { cause: error });
+    throw new OutOfMemoryError(`${what} needs ${formatBytes(length)} at once, which cannot be allocated`, {
+      cause: error,
+    });
   }
 }

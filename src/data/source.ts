@@ -1,5 +1,5 @@
 /** One stored array whose first axis counts samples, read a few samples at a time. */
-import { type ArrayDType, type NdArray, elementCount, fromBytes, itemSize } from '../base/ndarray.js';
+import { type ArrayDType, elementCount, fromBytes, itemSize, type NdArray } from '../base/ndarray.js';
 import type { RandomAccessFile } from './random-access.js';
 
 export interface ArraySource {
@@ -17,18 +17,25 @@ export function memorySource(array: NdArray, what: string): ArraySource {
 
 /** Loads on first use; concurrent uses share the load. The array has at least the rows that are asked for. */
 export function lazySource(
-  dtype: ArrayDType, shape: readonly number[], what: string, load: () => Promise<NdArray>,
+  dtype: ArrayDType,
+  shape: readonly number[],
+  what: string,
+  load: () => Promise<NdArray>,
 ): ArraySource {
   let loading: Promise<NdArray> | undefined;
   const sampleShape = shape.slice(1);
   const rowElements = elementCount(sampleShape);
   return {
-    what, dtype, shape,
+    what,
+    dtype,
+    shape,
     async rows(start, count) {
       loading ??= load();
       const { data } = await loading;
       return {
-        dtype, shape: [count, ...sampleShape], data: data.subarray(start * rowElements, (start + count) * rowElements),
+        dtype,
+        shape: [count, ...sampleShape],
+        data: data.subarray(start * rowElements, (start + count) * rowElements),
       } as NdArray;
     },
   };
@@ -36,14 +43,21 @@ export function lazySource(
 
 /** Row-major elements that stand uncompressed in a file from `offset` on; `verify` runs before the first read. */
 export function fileSource(
-  file: RandomAccessFile, offset: number, dtype: ArrayDType, littleEndian: boolean, shape: readonly number[],
-  what: string, verify: () => Promise<void> = async () => undefined,
+  file: RandomAccessFile,
+  offset: number,
+  dtype: ArrayDType,
+  littleEndian: boolean,
+  shape: readonly number[],
+  what: string,
+  verify: () => Promise<void> = async () => undefined,
 ): ArraySource {
   let verified: Promise<void> | undefined;
   const sampleShape = shape.slice(1);
   const rowBytes = elementCount(sampleShape) * itemSize(dtype);
   return {
-    what, dtype, shape,
+    what,
+    dtype,
+    shape,
     async rows(start, count) {
       verified ??= verify();
       await verified;

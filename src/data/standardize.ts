@@ -21,7 +21,8 @@ export function parseStandardization(options: StandardizeOptions): Standardizati
   const { scale = 1, mean = 0, std = 1 } = options;
   if (options.scale === undefined && options.mean === undefined && options.std === undefined) return undefined;
   const parsed = { scale: parseScale(scale), mean: toList(mean), std: toList(std) };
-  if (!parsed.mean.every(Number.isFinite) || parsed.mean.length === 0) throw new InputError('mean must be a finite number, or one per channel');
+  if (!parsed.mean.every(Number.isFinite) || parsed.mean.length === 0)
+    throw new InputError('mean must be a finite number, or one per channel');
   if (!parsed.std.every((value) => Number.isFinite(value) && value > 0) || parsed.std.length === 0) {
     throw new InputError('std must be a number above 0, or one per channel');
   }
@@ -35,13 +36,17 @@ function toList(value: number | readonly number[]): readonly number[] {
 function parseScale(scale: number | string): number {
   const [, above, below] = /^\s*([^/]+?)\s*(?:\/\s*([^/]+?)\s*)?$/.exec(String(scale)) ?? [];
   const value = Number(above ?? NaN) / Number(below ?? 1);
-  if (!Number.isFinite(value) || value === 0) throw new InputError(`scale ${quoted(String(scale))} is not a number; write it like 0.5 or 1/255`);
+  if (!Number.isFinite(value) || value === 0)
+    throw new InputError(`scale ${quoted(String(scale))} is not a number; write it like 0.5 or 1/255`);
   return value;
 }
 
 /** Refuses per-channel values that do not fit the samples of the array `what`. */
 export function checkChannels(by: Standardization, sampleShape: readonly number[], what: string): void {
-  for (const [name, values] of [['mean', by.mean], ['std', by.std]] as const) {
+  for (const [name, values] of [
+    ['mean', by.mean],
+    ['std', by.std],
+  ] as const) {
     if (values.length > 1 && values.length !== sampleShape[0]) {
       throw new InputError(
         `${name} has ${values.length} values, but samples of ${what} have the shape [${sampleShape.join(', ')}]; give one number, or one per extent of the first axis`,
@@ -51,7 +56,11 @@ export function checkChannels(by: Standardization, sampleShape: readonly number[
 }
 
 /** In place on whole samples; `sampleShape` gives the channels. Computed in float64, rounded once. */
-export function standardize(data: Float32Array | Float64Array, sampleShape: readonly number[], by: Standardization): void {
+export function standardize(
+  data: Float32Array | Float64Array,
+  sampleShape: readonly number[],
+  by: Standardization,
+): void {
   const perSample = sampleShape.reduce((product, extent) => product * extent, 1);
   const channels = Math.max(by.mean.length, by.std.length);
   const perChannel = perSample / channels;

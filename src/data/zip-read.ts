@@ -34,14 +34,16 @@ const bestRatio = 1032;
  */
 export async function readZipDirectory(file: RandomAccessFile): Promise<ZipEntry[]> {
   const end = await findEnd(file);
-  if (end.offset + end.length > file.size || end.length > directoryLimit) invalid(file, 'its directory lies outside the file');
+  if (end.offset + end.length > file.size || end.length > directoryLimit)
+    invalid(file, 'its directory lies outside the file');
   const bytes = await file.read(end.offset, end.length);
   const view = viewOf(bytes);
   const entries: ZipEntry[] = [];
   let stored = 0;
   let at = 0;
   while (entries.length < end.count) {
-    if (at + 46 > bytes.length || view.getUint32(at, true) !== entrySignature) invalid(file, 'its directory is damaged');
+    if (at + 46 > bytes.length || view.getUint32(at, true) !== entrySignature)
+      invalid(file, 'its directory is damaged');
     const nameLength = view.getUint16(at + 28, true);
     const extraLength = view.getUint16(at + 30, true);
     const next = at + 46 + nameLength + extraLength + view.getUint16(at + 32, true);
@@ -60,7 +62,8 @@ export async function readZipDirectory(file: RandomAccessFile): Promise<ZipEntry
 export async function zipDataOffset(file: RandomAccessFile, entry: ZipEntry): Promise<number> {
   if (entry.headerOffset + 30 > file.size) invalid(file, `entry ${quoted(entry.name)} lies outside the file`);
   const view = viewOf(await file.read(entry.headerOffset, 30));
-  if (view.getUint32(0, true) !== localSignature) invalid(file, `entry ${quoted(entry.name)} is not where the directory says`);
+  if (view.getUint32(0, true) !== localSignature)
+    invalid(file, `entry ${quoted(entry.name)} is not where the directory says`);
   const offset = entry.headerOffset + 30 + view.getUint16(26, true) + view.getUint16(28, true);
   if (offset + entry.storedSize > file.size) invalid(file, `entry ${quoted(entry.name)} is truncated`);
   return offset;
@@ -72,10 +75,14 @@ function readEntry(file: RandomAccessFile, bytes: Uint8Array, nameLength: number
   const method = view.getUint16(10, true);
   if (view.getUint16(8, true) & 1) throw new UnsupportedError(`${file.path}: entry ${quoted(name)} is encrypted`);
   if (method !== 0 && method !== 8) {
-    throw new UnsupportedError(`${file.path}: entry ${quoted(name)} uses compression method ${method}; save it with numpy.savez or savez_compressed`);
+    throw new UnsupportedError(
+      `${file.path}: entry ${quoted(name)} uses compression method ${method}; save it with numpy.savez or savez_compressed`,
+    );
   }
   const sizes = {
-    size: view.getUint32(24, true), storedSize: view.getUint32(20, true), headerOffset: view.getUint32(42, true),
+    size: view.getUint32(24, true),
+    storedSize: view.getUint32(20, true),
+    headerOffset: view.getUint32(42, true),
   };
   const extra = bytes.subarray(46 + nameLength, 46 + nameLength + extraLength);
   const { size, storedSize, headerOffset } = applyZip64(file, name, extra, sizes);
@@ -87,7 +94,12 @@ function readEntry(file: RandomAccessFile, bytes: Uint8Array, nameLength: number
 }
 
 /** Fields that are full (2^32 − 1) stand in the zip64 extra field instead, in this order, without gaps. */
-function applyZip64<T extends Record<string, number>>(file: RandomAccessFile, name: string, extra: Uint8Array, fields: T): T {
+function applyZip64<T extends Record<string, number>>(
+  file: RandomAccessFile,
+  name: string,
+  extra: Uint8Array,
+  fields: T,
+): T {
   const full = Object.keys(fields).filter((key) => fields[key] === 0xffffffff);
   if (full.length === 0) return fields;
   const view = viewOf(extra);
@@ -114,10 +126,17 @@ async function findEnd(file: RandomAccessFile): Promise<DirectoryEnd> {
   const view = viewOf(tail);
   for (let at = tail.length - endLength; at >= 0; at--) {
     // The comment's length must fit too: the signature may also occur inside the data of a truncated file.
-    if (view.getUint32(at, true) !== endSignature || at + endLength + view.getUint16(at + 20, true) !== tail.length) continue;
-    const end = { count: view.getUint16(at + 10, true), length: view.getUint32(at + 12, true), offset: view.getUint32(at + 16, true) };
+    if (view.getUint32(at, true) !== endSignature || at + endLength + view.getUint16(at + 20, true) !== tail.length)
+      continue;
+    const end = {
+      count: view.getUint16(at + 10, true),
+      length: view.getUint32(at + 12, true),
+      offset: view.getUint32(at + 16, true),
+    };
     const isFull = end.count === 0xffff || end.length === 0xffffffff || end.offset === 0xffffffff;
-    return isFull && at >= 20 && view.getUint32(at - 20, true) === locator64Signature ? readEnd64(file, long(view, at - 12)) : end;
+    return isFull && at >= 20 && view.getUint32(at - 20, true) === locator64Signature
+      ? readEnd64(file, long(view, at - 12))
+      : end;
   }
   return invalid(file, file.size === 0 ? 'it is empty' : 'it has no directory at its end; it may be truncated');
 }

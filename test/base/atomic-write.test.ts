@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -61,7 +61,10 @@ describe('paths that cannot be written', () => {
   ])('%s', async (_, where, why) => {
     await writeFile(path, '');
     for (const attempt of [() => writeFileAtomic(where(), 'x'), () => ensureWritable(where())]) {
-      await expect(attempt()).rejects.toMatchObject({ code: 'INPUT', message: expect.stringContaining(`cannot write ${where()}`) });
+      await expect(attempt()).rejects.toMatchObject({
+        code: 'INPUT',
+        message: expect.stringContaining(`cannot write ${where()}`),
+      });
       await expect(attempt()).rejects.toThrow(why);
     }
   });
@@ -78,7 +81,9 @@ test('process.exit in the middle leaves no temporary file', async () => {
   const program = `
     const { writeFileAtomic } = await import(${JSON.stringify(new URL('../../src/base/atomic-write.ts', import.meta.url).href)});
     await writeFileAtomic(${JSON.stringify(path)}, async (sink) => { await sink.write(Buffer.from('half')); process.exit(130); });`;
-  const result = spawnSync(process.execPath, ['--import', loader, '--input-type=module', '-e', program], { encoding: 'utf8' });
+  const result = spawnSync(process.execPath, ['--import', loader, '--input-type=module', '-e', program], {
+    encoding: 'utf8',
+  });
   expect(result.stderr).toBe('');
   expect(result.status).toBe(130);
   expect(await readdir(folder)).toEqual([]);

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { bfloatToNumber, halfToNumber, numberToBfloat, numberToHalf, toFloat32, toInt32 } from '../../src/base/convert.js';
+import {
+  bfloatToNumber,
+  halfToNumber,
+  numberToBfloat,
+  numberToHalf,
+  toFloat32,
+  toInt32,
+} from '../../src/base/convert.js';
 import { checkedCount, fromBytes, toBytes } from '../../src/base/ndarray.js';
 
 test('every half survives the way to a number and back', () => {
@@ -24,7 +31,12 @@ test('between two neighbours the nearer is taken, the even one on a tie', () => 
     const middle = (low + high) / 2;
     const even = bits % 2 === 0 ? bits : bits + 1;
     const near = (high - low) * 2 ** -20;
-    if (numberToHalf(middle) !== even || numberToHalf(middle - near) !== bits || numberToHalf(middle + near) !== bits + 1) expect.fail(`bits ${bits}`);
+    if (
+      numberToHalf(middle) !== even ||
+      numberToHalf(middle - near) !== bits ||
+      numberToHalf(middle + near) !== bits + 1
+    )
+      expect.fail(`bits ${bits}`);
   }
   expect(numberToHalf(65519.99)).toBe(0x7bff);
   expect(numberToHalf(65520)).toBe(0x7c00);
@@ -39,7 +51,9 @@ test('to float32 and int32', () => {
   expect(toFloat32({ dtype: 'int64', shape: [2], data: BigInt64Array.of(-3n, 4n) })).toEqual(Float32Array.of(-3, 4));
   expect(toFloat32({ dtype: 'float16', shape: [1], data: Uint16Array.of(0x3c00) })).toEqual(Float32Array.of(1));
   const where = (i: number): string => `element ${i} of x`;
-  expect(toInt32({ dtype: 'int64', shape: [1], data: BigInt64Array.of(-(2n ** 31n)) }, where)).toEqual(Int32Array.of(-(2 ** 31)));
+  expect(toInt32({ dtype: 'int64', shape: [1], data: BigInt64Array.of(-(2n ** 31n)) }, where)).toEqual(
+    Int32Array.of(-(2 ** 31)),
+  );
   expect(toInt32({ dtype: 'float32', shape: [2], data: Float32Array.of(3, -4) }, where)).toEqual(Int32Array.of(3, -4));
   for (const array of [
     { dtype: 'int64', shape: [2], data: BigInt64Array.of(0n, 2n ** 31n) },
@@ -71,5 +85,6 @@ test('bytes: a view where aligned, a copy where not, both byte orders', () => {
 test('shapes from files', () => {
   expect(checkedCount([], 'x')).toBe(1);
   expect(checkedCount([2 ** 40, 2 ** 40, 0], 'x')).toBe(0);
-  for (const shape of [[-1], [1.5], [NaN], [2 ** 27, 2 ** 27]]) expect(() => checkedCount(shape, 'x')).toThrow('x has the');
+  for (const shape of [[-1], [1.5], [NaN], [2 ** 27, 2 ** 27]])
+    expect(() => checkedCount(shape, 'x')).toThrow('x has the');
 });

@@ -1,4 +1,5 @@
 /** Damaged variants of a file, the same in every run. */
+import { rm, writeFile } from 'node:fs/promises';
 import { HessiaError } from '../../src/base/errors.js';
 
 /** Every proper prefix, or some 300 of them for larger files. */
@@ -34,4 +35,10 @@ export async function failsProperly(read: () => unknown): Promise<boolean> {
     if (/[\r\n]/.test(error.message)) throw new Error('a message of several lines', { cause: error });
     return true;
   }
+}
+
+/** Writes a new file: overwriting thousands of times waits for the disk each time, on file systems such as ext4. */
+export async function writeAnew(path: string, bytes: Uint8Array): Promise<void> {
+  await rm(path, { force: true });
+  await writeFile(path, bytes);
 }

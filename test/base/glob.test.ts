@@ -37,5 +37,7 @@ test('selection keeps the order of names, then removes', () => {
   expect(selectByGlobs(names, [], [], 'parameter')).toEqual(names);
   expect(selectByGlobs(names, ['b.*', 'a.bias'], [], 'parameter')).toEqual(['a.bias', 'b.weight', 'b.bias']);
   expect(selectByGlobs(names, ['b.*'], ['*.bias'], 'parameter')).toEqual(['b.weight']);
-  expect(() => selectByGlobs(names, [], ['c.*'], 'parameter')).toThrow('"c.*" matches no parameter; there are 4: a.weight');
+  expect(() => selectByGlobs(names, [], ['c.*'], 'parameter')).toThrow(
+    '"c.*" matches no parameter; there are 4: a.weight',
+  );
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { csvRecords } from '../../src/data/csv-records.js';
 import { type DatasetOptions, openDataset } from '../../src/data/index.js';
-import { byteFlips, failsProperly, truncations } from '../base/fuzz.js';
+import { byteFlips, failsProperly, truncations, writeAnew } from '../base/fuzz.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -13,7 +13,7 @@ beforeAll(async () => {
 
 async function read(text: string | Uint8Array, options: DatasetOptions = {}) {
   const path = join(folder, 'table.csv');
-  await writeFile(path, text);
+  await writeAnew(path, typeof text === 'string' ? Buffer.from(text) : text);
   await using data = await openDataset(path, options);
   const { inputs, target } = await data.batch(0, data.samples);
   return { table: inputs.get('table')!, target };
@@ -63,8 +63,14 @@ describe('tables', () => {
     expect(target).toEqual({ dtype: 'float32', shape: [1], data: Float32Array.of(0.5) });
   });
 
-  test.each([['1;2;3\n', 3], ['1\t2\n', 2], ['7\n', 1], ['1, 2;3\n', 0]])('the delimiter of %j', async (text, columns) => {
-    if (columns === 0) await expect(read(text)).rejects.toThrow('no samples'); // taken for a header
+  test.each([
+    ['1;2;3\n', 3],
+    ['1\t2\n', 2],
+    ['7\n', 1],
+    ['1, 2;3\n', 0],
+  ])('the delimiter of %j', async (text, columns) => {
+    if (columns === 0)
+      await expect(read(text)).rejects.toThrow('no samples'); // taken for a header
     else expect((await read(text)).table.shape).toEqual([1, columns]);
   });
 

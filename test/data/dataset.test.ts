@@ -18,13 +18,14 @@ async function collect(data: Dataset, size: number): Promise<Record<string, numb
   for (let start = 0; start < data.samples; start += size) {
     const { inputs, target } = await data.batch(start, Math.min(size, data.samples - start));
     for (const [name, array] of [...inputs, ...(target ? [['target', target] as const] : [])]) {
-      (columns[name] ??= []).push(...Array.from<number | bigint, number>(array.data, Number));
+      const values = Array.from<number | bigint, number>(array.data, Number);
+      columns[name] = [...(columns[name] ?? []), ...values];
     }
   }
   return columns;
 }
 
-const images = (): number[] => expected.npz['images']!.values.map(Number);
+const images = (): number[] => expected.npz.images!.values.map(Number);
 
 describe.each(['stored.npz', 'deflated.npz'])('%s', (name) => {
   test.each([1, 2, 5])('in batches of %i', async (size) => {
@@ -40,7 +41,9 @@ describe.each(['stored.npz', 'deflated.npz'])('%s', (name) => {
     await using data = await openDataset(fixture(name), { samples: 3, scale: '1/255', mean: 0.25, std: 0.5 });
     expect(data.samples).toBe(3);
     expect(data.inputs.get('images')!.dtype).toBe('float32');
-    const wanted = images().slice(0, 12).map((byte) => Math.fround((byte * (1 / 255) - 0.25) / 0.5));
+    const wanted = images()
+      .slice(0, 12)
+      .map((byte) => Math.fround((byte * (1 / 255) - 0.25) / 0.5));
     // One rounding to float32 more than the formula: before it the bytes are exact.
     expect(await collect(data, 2)).toEqual({ images: wanted, target: [3, 1, 4] });
     await expect(data.batch(2, 2)).rejects.toThrow('samples 2 to 4 are asked for, the data set has 3');
@@ -60,16 +63,30 @@ test('mean and standard deviation by channel', async () => {
 });
 
 test.each([
-  [{ scale: 'x' }, 'scale "x" is not a number'], [{ scale: '1/0' }, 'scale'], [{ scale: 0 }, 'scale'], [{ std: 0 }, 'std must be'],
-  [{ mean: NaN }, 'mean must be'], [{ samples: 0 }, 'whole number above 0'], [{ samples: 3 }, '3 samples are asked for'],
+  [{ scale: 'x' }, 'scale "x" is not a number'],
+  [{ scale: '1/0' }, 'scale'],
+  [{ scale: 0 }, 'scale'],
+  [{ std: 0 }, 'std must be'],
+  [{ mean: NaN }, 'mean must be'],
+  [{ samples: 0 }, 'whole number above 0'],
+  [{ samples: 3 }, '3 samples are asked for'],
 ])('options %o are refused', (options, message) => {
-  expect(() => datasetFromArrays({ inputs: { x: { data: Float32Array.of(1, 2), shape: [2] } } }, options)).toThrow(message);
+  expect(() => datasetFromArrays({ inputs: { x: { data: Float32Array.of(1, 2), shape: [2] } } }, options)).toThrow(
+    message,
+  );
 });
 
 test('tokens stay integers, whatever the scale', async () => {
-  const inputs = { tokens: { data: BigInt64Array.of(5n, 6n), shape: [2, 1] }, x: { data: Float32Array.of(1, 2), shape: [2, 1] } };
+  const inputs = {
+    tokens: { data: BigInt64Array.of(5n, 6n), shape: [2, 1] },
+    x: { data: Float32Array.of(1, 2), shape: [2, 1] },
+  };
   const data = datasetFromArrays({ inputs }, { scale: 2 });
-  expect((await data.batch(0, 2)).inputs.get('tokens')).toEqual({ dtype: 'int32', shape: [2, 1], data: Int32Array.of(5, 6) });
+  expect((await data.batch(0, 2)).inputs.get('tokens')).toEqual({
+    dtype: 'int32',
+    shape: [2, 1],
+    data: Int32Array.of(5, 6),
+  });
   expect(() => datasetFromArrays({ inputs: { tokens: inputs.tokens } }, { scale: 2 })).toThrow('no input holds floats');
 });
 
@@ -82,25 +99,43 @@ test('types: half becomes float32, bool is 0 and 1, int64 must fit', async () =>
     target: { data: BigInt64Array.of(1n, 2n ** 40n), shape: [2] },
   });
   expect([...data.inputs.values()].map(({ dtype }) => dtype)).toEqual(['float32', 'bool']);
-  await expect(data.batch(0, 2)).rejects.toThrow('array "target": element 0 of sample 1 is 1099511627776, which is not a 32-bit integer');
+  await expect(data.batch(0, 2)).rejects.toThrow(
+    'array "target": element 0 of sample 1 is 1099511627776, which is not a 32-bit integer',
+  );
   const { inputs } = await data.batch(0, 1);
   expect([...inputs.get('half')!.data, ...inputs.get('flags')!.data]).toEqual([1, 1]);
 });
 
 test.each([NaN, Infinity, -Infinity])('%d in the data is named with array and sample', async (value) => {
   const x: NdArray = { dtype: 'float32', shape: [3, 2], data: Float32Array.of(1, 2, 3, 4, value, 6) };
-  await writeNpz(file('nan.npz'), [['x', x], ['target', { dtype: 'int32', shape: [3], data: Int32Array.of(1, 2, 3) }]]);
+  await writeNpz(file('nan.npz'), [
+    ['x', x],
+    ['target', { dtype: 'int32', shape: [3], data: Int32Array.of(1, 2, 3) }],
+  ]);
   await using data = await openDataset(file('nan.npz'));
   await data.batch(0, 2);
   await expect(data.batch(1, 2)).rejects.toMatchObject({
-    code: 'INPUT', exitCode: 2, message: `array "x" in ${file('nan.npz')}: element 0 of sample 2 is ${value}; every value must be finite`,
+    code: 'INPUT',
+    exitCode: 2,
+    message: `array "x" in ${file('nan.npz')}: element 0 of sample 2 is ${value}; every value must be finite`,
   });
 });
 
 describe('arrays that do not belong together', () => {
-  const x = (shape: number[]): NdArray => ({ dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) });
+  const x = (shape: number[]): NdArray => ({
+    dtype: 'float32',
+    shape,
+    data: new Float32Array(shape.reduce((a, b) => a * b, 1)),
+  });
   test.each([
-    ['different counts', [['x', x([3])], ['target', x([2])]], 'array "x" in PATH has 3 samples, array "target" in PATH has 2; they must agree'],
+    [
+      'different counts',
+      [
+        ['x', x([3])],
+        ['target', x([2])],
+      ],
+      'array "x" in PATH has 3 samples, array "target" in PATH has 2; they must agree',
+    ],
     ['a scalar', [['x', x([])]], 'array "x" in PATH is a single number'],
     ['nothing', [['x', x([0, 3])]], 'array "x" in PATH is empty'],
     ['empty samples', [['x', x([3, 0])]], 'is empty'],
@@ -114,7 +149,9 @@ describe('arrays that do not belong together', () => {
 
   test('the same input twice, and two targets', async () => {
     await writeNpy(file('labels.npy'), x([5]));
-    await expect(openDataset([fixture('stored.npz'), fixture('deflated.npz')])).rejects.toThrow('two data files give the input "images"');
+    await expect(openDataset([fixture('stored.npz'), fixture('deflated.npz')])).rejects.toThrow(
+      'two data files give the input "images"',
+    );
     await expect(openDataset(fixture('stored.npz'), { target: file('labels.npy') })).rejects.toThrow('leave one out');
   });
 });
@@ -142,10 +179,12 @@ describe('fingerprint', () => {
     const arrays = await readNpz(fixture('stored.npz'));
     const memory = datasetFromArrays({ inputs: { images: arrays.get('images')! }, target: arrays.get('target')! });
     expect(new Set([...prints.values(), await memory.fingerprint()]).size).toBe(1);
-    const others = await Promise.all([{ samples: 4 }, { scale: 0.5 }, { mean: 1 }].map(async (options) => {
-      await using data = await openDataset(fixture('stored.npz'), options);
-      return await data.fingerprint(); // awaited here, before the files close
-    }));
+    const others = await Promise.all(
+      [{ samples: 4 }, { scale: 0.5 }, { mean: 1 }].map(async (options) => {
+        await using data = await openDataset(fixture('stored.npz'), options);
+        return await data.fingerprint(); // awaited here, before the files close
+      }),
+    );
     expect(new Set([...prints.values(), ...others]).size).toBe(4);
     expect(prints.get('stored.npz')).toMatch(/^[0-9a-f]{64}$/);
   });
@@ -153,7 +192,13 @@ describe('fingerprint', () => {
 
 test('batches after dispose, and impossible ranges, are refused', async () => {
   const data = await openDataset(fixture('stored.npz'));
-  for (const [start, count] of [[-1, 1], [0, 0], [0, 6], [0.5, 1], [0, NaN]] as const) {
+  for (const [start, count] of [
+    [-1, 1],
+    [0, 0],
+    [0, 6],
+    [0.5, 1],
+    [0, NaN],
+  ] as const) {
     await expect(data.batch(start, count)).rejects.toThrow('are asked for');
   }
   await data.dispose();
@@ -173,5 +218,8 @@ test('files of no known format', async () => {
   await writeFile(file('empty.bin'), '');
   await expect(openDataset(file('notes.md'))).rejects.toThrow('neither .npz, .npy, IDX nor CSV');
   await expect(openDataset(file('empty.bin'))).rejects.toThrow('is empty');
-  await expect(openDataset(file('none.npz'))).rejects.toMatchObject({ code: 'INPUT', message: expect.stringContaining('no such file') });
+  await expect(openDataset(file('none.npz'))).rejects.toMatchObject({
+    code: 'INPUT',
+    message: expect.stringContaining('no such file'),
+  });
 });

@@ -19,7 +19,9 @@ export const expected = JSON.parse(readFileSync(fixture('expected.json'), 'utf8'
 
 /** Values to compare: floats as numbers, integers as text because int64 has more digits than a number. */
 export function valuesOf(array: NdArray): (number | string)[] {
-  return array.dtype.startsWith('float') ? Array.from(toFloat64(array)) : Array.from<number | bigint, string>(array.data, String);
+  return array.dtype.startsWith('float')
+    ? Array.from(toFloat64(array))
+    : Array.from<number | bigint, string>(array.data, String);
 }
 
 /** The same from what Python printed for an array of this dtype. */

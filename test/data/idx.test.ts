@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, expect, test } from 'vitest';
 import { openDataset } from '../../src/data/index.js';
-import { byteFlips, failsProperly, truncations } from '../base/fuzz.js';
+import { byteFlips, failsProperly, truncations, writeAnew } from '../base/fuzz.js';
 import { expected, fixture } from './fixture.js';
 
 let folder: string;
@@ -25,15 +25,22 @@ test.each(['images-idx3-ubyte', 'images-idx3-ubyte.gz'])('%s with labels', async
 });
 
 test('scaled images', async () => {
-  await using data = await openDataset(fixture('images-idx3-ubyte'), { target: labels, scale: '1/255', mean: 0.2860, std: 0.3530 });
+  await using data = await openDataset(fixture('images-idx3-ubyte'), {
+    target: labels,
+    scale: '1/255',
+    mean: 0.286,
+    std: 0.353,
+  });
   const { inputs } = await data.batch(0, 4);
-  const wanted = expected.idx.images.map((byte) => Math.fround((Number(byte) * (1 / 255) - 0.2860) / 0.3530));
+  const wanted = expected.idx.images.map((byte) => Math.fround((Number(byte) * (1 / 255) - 0.286) / 0.353));
   expect(Array.from(inputs.get('images-idx3-ubyte')!.data)).toEqual(wanted);
 });
 
 test('big-endian floats', async () => {
   await using data = await openDataset(fixture('floats-idx2-float'));
-  expect(Array.from((await data.batch(0, 2)).inputs.values())[0]!.data).toEqual(Float32Array.from(expected.idx.floats, Number));
+  expect(Array.from((await data.batch(0, 2)).inputs.values())[0]!.data).toEqual(
+    Float32Array.from(expected.idx.floats, Number),
+  );
 });
 
 const header = (...bytes: number[]): Buffer => Buffer.from([0, 0, ...bytes]);
@@ -71,18 +78,25 @@ test('a gzip bomb is refused: by its header, by what deflate can reach, by the m
   await expect(read(Infinity)).rejects.toThrow('is truncated');
 });
 
-test.each(['images-idx3-ubyte', 'images-idx3-ubyte.gz'])('damaged %s never does worse than an error of ours', async (name) => {
-  const bytes = await readFile(fixture(name));
-  const path = join(folder, 'fuzz');
-  const read = async (damaged: Uint8Array): Promise<boolean> => {
-    await writeFile(path, damaged);
-    return failsProperly(async () => {
-      await using data = await openDataset(path);
-      await data.batch(0, data.samples);
-    });
-  };
-  for (const damaged of truncations(bytes)) expect(await read(damaged)).toBe(true);
-  let failures = 0;
-  for (const damaged of byteFlips(bytes, 2000)) failures += Number(await read(damaged));
-  expect(failures).toBeGreaterThan(500);
-}, 60_000);
+test.each([
+  ['images-idx3-ubyte', 2000],
+  ['images-idx3-ubyte.gz', 500],
+] as const)(
+  'damaged %s never does worse than an error of ours',
+  async (name, flips) => {
+    const bytes = await readFile(fixture(name));
+    const path = join(folder, 'fuzz');
+    const read = async (damaged: Uint8Array): Promise<boolean> => {
+      await writeAnew(path, damaged);
+      return failsProperly(async () => {
+        await using data = await openDataset(path);
+        await data.batch(0, data.samples);
+      });
+    };
+    for (const damaged of truncations(bytes)) expect(await read(damaged)).toBe(true);
+    let failures = 0;
+    for (const damaged of byteFlips(bytes, flips)) failures += Number(await read(damaged));
+    expect(failures).toBeGreaterThan(flips / 4);
+  },
+  60_000,
+);

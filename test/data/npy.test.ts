@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { NdArray } from '../../src/base/ndarray.js';
 import { readNpy, writeNpy } from '../../src/data/index.js';
 import { buildNpyHeader, parseNpyHeader } from '../../src/data/npy-header.js';
-import { byteFlips, failsProperly, truncations } from '../base/fuzz.js';
+import { byteFlips, failsProperly, truncations, writeAnew } from '../base/fuzz.js';
 import { expected, fixture, parseValues, valuesOf } from './fixture.js';
 
 let folder: string;
@@ -27,7 +27,10 @@ describe('arrays written by NumPy', () => {
 });
 
 test.each(['text.npy', 'object.npy', 'complex.npy', 'structured.npy'])('%s is refused by type', async (name) => {
-  await expect(readNpy(fixture(name))).rejects.toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining(name) });
+  await expect(readNpy(fixture(name))).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringContaining(name),
+  });
 });
 
 test('what is written has the bytes NumPy writes', async () => {
@@ -53,8 +56,16 @@ test('headers end on a multiple of 64 bytes', () => {
 
 test('Python 2 headers, spaces and either quote are read', () => {
   const text = `{"shape": (3L, 4L), "fortran_order" : True, 'descr': ">i2"}\n`;
-  const bytes = Buffer.concat([Buffer.from(`\x93NUMPY\x01\x00${String.fromCharCode(text.length, 0)}${text}`, 'latin1')]);
-  expect(parseNpyHeader(bytes, 'x')).toMatchObject({ dtype: 'int16', littleEndian: false, fortranOrder: true, shape: [3, 4], dataLength: 24 });
+  const bytes = Buffer.concat([
+    Buffer.from(`\x93NUMPY\x01\x00${String.fromCharCode(text.length, 0)}${text}`, 'latin1'),
+  ]);
+  expect(parseNpyHeader(bytes, 'x')).toMatchObject({
+    dtype: 'int16',
+    littleEndian: false,
+    fortranOrder: true,
+    shape: [3, 4],
+    dataLength: 24,
+  });
 });
 
 test.each([
@@ -73,7 +84,11 @@ test('bytes left over and missing files are named', async () => {
   const path = join(folder, 'long.npy');
   await writeFile(path, Buffer.concat([await readFile(fixture('f4.npy')), Buffer.alloc(1)]));
   await expect(readNpy(path)).rejects.toThrow(`${path} has bytes left over`);
-  await expect(readNpy(join(folder, 'none.npy'))).rejects.toMatchObject({ code: 'INPUT', exitCode: 2, message: expect.stringContaining('no such file') });
+  await expect(readNpy(join(folder, 'none.npy'))).rejects.toMatchObject({
+    code: 'INPUT',
+    exitCode: 2,
+    message: expect.stringContaining('no such file'),
+  });
   await expect(readNpy(folder)).rejects.toThrow('not a file');
 });
 
@@ -86,7 +101,7 @@ test('damaged files never do worse than an error of ours', async () => {
   const bytes = await readFile(fixture('f4.npy'));
   const path = join(folder, 'damaged.npy');
   const read = async (damaged: Uint8Array): Promise<boolean> => {
-    await writeFile(path, damaged);
+    await writeAnew(path, damaged);
     return failsProperly(() => readNpy(path));
   };
   for (const damaged of truncations(bytes)) expect(await read(damaged)).toBe(true);

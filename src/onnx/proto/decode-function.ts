@@ -57,7 +57,17 @@ export function decodeFunction(r: WireReader, source: Source): OnnxFunction {
     }
   }
   return {
-    name, domain, overload, docString, inputs, outputs, attributes, attributeDefaults, nodes, valueInfos, opsetImports,
+    name,
+    domain,
+    overload,
+    docString,
+    inputs,
+    outputs,
+    attributes,
+    attributeDefaults,
+    nodes,
+    valueInfos,
+    opsetImports,
   };
 }
 

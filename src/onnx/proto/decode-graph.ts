@@ -3,8 +3,15 @@ import { quoted } from '../../base/quote.js';
 import { decodeEntry, decodeSparseTensor, decodeTensor, type Source } from './decode-tensor.js';
 import { decodeType, decodeValueInfo } from './decode-type.js';
 import {
-  type OnnxAttribute, type OnnxAttributeType, type OnnxGraph, type OnnxNode,
-  type OnnxSparseTensor, type OnnxTensor, type OnnxType, type OnnxValueInfo, onnxAttributeTypes,
+  type OnnxAttribute,
+  type OnnxAttributeType,
+  type OnnxGraph,
+  type OnnxNode,
+  type OnnxSparseTensor,
+  type OnnxTensor,
+  type OnnxType,
+  type OnnxValueInfo,
+  onnxAttributeTypes,
 } from './types.js';
 import type { WireReader } from './wire.js';
 
@@ -228,6 +235,18 @@ function decodeAttribute(r: WireReader, source: Source): OnnxAttribute {
 
 /** The type that each value field of AttributeProto stands for. */
 const fieldTypes: Readonly<Record<number, OnnxAttributeType>> = {
-  2: 'float', 3: 'int', 4: 'string', 5: 'tensor', 6: 'graph', 7: 'floats', 8: 'ints', 9: 'strings',
-  10: 'tensors', 11: 'graphs', 14: 'typeProto', 15: 'typeProtos', 22: 'sparseTensor', 23: 'sparseTensors',
+  2: 'float',
+  3: 'int',
+  4: 'string',
+  5: 'tensor',
+  6: 'graph',
+  7: 'floats',
+  8: 'ints',
+  9: 'strings',
+  10: 'tensors',
+  11: 'graphs',
+  14: 'typeProto',
+  15: 'typeProtos',
+  22: 'sparseTensor',
+  23: 'sparseTensors',
 };

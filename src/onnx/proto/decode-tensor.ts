@@ -76,12 +76,15 @@ export function decodeTensor(r: WireReader, source: Source): OnnxTensor {
   const range = { start, end: r.at };
   const payload = isExternal
     ? externalPayload(r, name, external, source)
-    : raw ?? { kind: 'fields', message: r.buffer.subarray(range.start, range.end) };
+    : (raw ?? { kind: 'fields', message: r.buffer.subarray(range.start, range.end) });
   return { name, docString, dataType, dims, payload, metadata, range };
 }
 
 function externalPayload(
-  r: WireReader, name: string, entries: ReadonlyMap<string, string>, source: Source,
+  r: WireReader,
+  name: string,
+  entries: ReadonlyMap<string, string>,
+  source: Source,
 ): OnnxExternal {
   const location = entries.get('location');
   if (!location) r.fail(`tensor ${quoted(name)} has external data without a location`);
@@ -89,12 +92,15 @@ function externalPayload(
     const text = entries.get(key);
     if (text === undefined || text === '') return undefined;
     const value = /^\d+$/.test(text) ? Number(text) : NaN;
-    if (!Number.isSafeInteger(value)) r.fail(`tensor ${quoted(name)} has the impossible external ${key} ${quoted(text)}`);
+    if (!Number.isSafeInteger(value))
+      r.fail(`tensor ${quoted(name)} has the impossible external ${key} ${quoted(text)}`);
     return value;
   };
   const length = number('length');
   return {
-    kind: 'external', location, offset: number('offset') ?? 0,
+    kind: 'external',
+    location,
+    offset: number('offset') ?? 0,
     ...(length === undefined ? {} : { length }),
     ...(source.model === undefined ? {} : { model: source.model }),
   };

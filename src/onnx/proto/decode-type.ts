@@ -1,6 +1,7 @@
 /** ValueInfoProto and TypeProto: what a file says about inputs, outputs and values. */
-import { dataTypeOf } from './decode-tensor.js';
+
 import type { OnnxDataType } from './datatypes.js';
+import { dataTypeOf } from './decode-tensor.js';
 import type { OnnxDim, OnnxType, OnnxValueInfo } from './types.js';
 import type { WireReader } from './wire.js';
 

@@ -73,7 +73,16 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Onn
   }
   if (!graph) r.fail('no graph up to the end');
   return {
-    irVersion, producerName, producerVersion, domain, modelVersion, docString, opsetImports, graph, functions, metadata,
+    irVersion,
+    producerName,
+    producerVersion,
+    domain,
+    modelVersion,
+    docString,
+    opsetImports,
+    graph,
+    functions,
+    metadata,
   };
 }
 
@@ -82,7 +91,9 @@ function refuseOtherFiles(bytes: Uint8Array, file: string): void {
   if (bytes.length === 0) throw new InputError(`${file} is not a valid ONNX file: it is empty`);
   const start = String.fromCharCode(...bytes.subarray(0, 32));
   if (start.startsWith('version https://git-lfs')) {
-    throw new InputError(`${file} is not a valid ONNX file: it is a Git LFS pointer; fetch the file itself with "git lfs pull"`);
+    throw new InputError(
+      `${file} is not a valid ONNX file: it is a Git LFS pointer; fetch the file itself with "git lfs pull"`,
+    );
   }
   const other = start.startsWith('PK\x03\x04') ? 'a zip archive' : start.startsWith('\x93NUMPY') ? 'a NumPy array' : '';
   if (other) throw new InputError(`${file} is not a valid ONNX file: it is ${other}`);

@@ -2,8 +2,16 @@
 import { type NdArray, toBytes } from '../../base/ndarray.js';
 import { dataTypeCode } from './datatypes.js';
 import {
-  type OnnxAttribute, type OnnxFunction, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxSparseTensor,
-  type OnnxTensor, type OnnxType, type OnnxValueInfo, onnxAttributeTypes,
+  type OnnxAttribute,
+  type OnnxFunction,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxSparseTensor,
+  type OnnxTensor,
+  type OnnxType,
+  type OnnxValueInfo,
+  onnxAttributeTypes,
 } from './types.js';
 import { WireReader } from './wire.js';
 import { WireWriter } from './wire-writer.js';
@@ -29,7 +37,11 @@ export function encodeModel(model: OnnxModel): Uint8Array {
 /** A tensor that holds `array` as raw data. */
 export function makeTensor(name: string, array: NdArray): OnnxTensor {
   return {
-    name, docString: '', dataType: array.dtype, dims: array.shape, metadata: new Map(),
+    name,
+    docString: '',
+    dataType: array.dtype,
+    dims: array.shape,
+    metadata: new Map(),
     payload: { kind: 'raw', bytes: toBytes(array) },
   };
 }
@@ -126,7 +138,10 @@ function writeTensor(w: WireWriter, tensor: OnnxTensor): void {
       copyTypedFields(w, payload.message);
       break;
     case 'external': {
-      const entries = new Map([['location', payload.location], ['offset', String(payload.offset)]]);
+      const entries = new Map([
+        ['location', payload.location],
+        ['offset', String(payload.offset)],
+      ]);
       if (payload.length !== undefined) entries.set('length', String(payload.length));
       writeEntries(w, 13, entries);
       w.int(14, 1);
@@ -170,12 +185,14 @@ function writeType(w: WireWriter, type: OnnxType): void {
       w.message(type.kind === 'tensor' ? 1 : 8, (inner) => {
         inner.int(1, dataTypeCode(type.elementType));
         const { shape } = type;
-        if (shape) inner.message(2, (s) => {
-          for (const dim of shape) s.message(1, (d) => {
-            if (typeof dim === 'number') d.int(1, dim);
-            else if (dim !== undefined) d.string(2, dim);
+        if (shape)
+          inner.message(2, (s) => {
+            for (const dim of shape)
+              s.message(1, (d) => {
+                if (typeof dim === 'number') d.int(1, dim);
+                else if (dim !== undefined) d.string(2, dim);
+              });
           });
-        });
       });
       return;
     case 'sequence':

@@ -1,7 +1,7 @@
 /** Tensor data kept in files beside the model. */
 import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, resolve, sep } from 'node:path';
-import { InputError, fileError } from '../../base/errors.js';
+import { fileError, InputError } from '../../base/errors.js';
 import type { OnnxExternal } from './types.js';
 
 /** One read call of Node moves at most 2^31 − 1 bytes. */
@@ -17,7 +17,8 @@ export function readExternal(external: OnnxExternal, expected: number, what: str
     let done = 0;
     while (done < expected) {
       const count = readSync(descriptor, bytes, done, Math.min(maxRead, expected - done), external.offset + done);
-      if (count === 0) throw new InputError(`${what}: external file ${external.location} became shorter while it was read`);
+      if (count === 0)
+        throw new InputError(`${what}: external file ${external.location} became shorter while it was read`);
       done += count;
     }
     return bytes;
@@ -29,10 +30,17 @@ export function checkExternal(external: OnnxExternal, expected: number, what: st
   withExternalFile(external, expected, what, () => undefined);
 }
 
-function withExternalFile<T>(external: OnnxExternal, expected: number, what: string, use: (descriptor: number) => T): T {
+function withExternalFile<T>(
+  external: OnnxExternal,
+  expected: number,
+  what: string,
+  use: (descriptor: number) => T,
+): T {
   const { location, offset } = external;
   if (external.length !== undefined && external.length !== expected) {
-    throw new InputError(`${what}: the file gives ${external.length} bytes of external data where its shape needs ${expected}`);
+    throw new InputError(
+      `${what}: the file gives ${external.length} bytes of external data where its shape needs ${expected}`,
+    );
   }
   const path = locate(external, what);
   try {
@@ -62,7 +70,9 @@ function withExternalFile<T>(external: OnnxExternal, expected: number, what: str
 function locate(external: OnnxExternal, what: string): string {
   const { location, model } = external;
   if (model === undefined) {
-    throw new InputError(`${what} keeps its data in ${location}, which cannot be found for a model given as bytes; load the model from its path`);
+    throw new InputError(
+      `${what} keeps its data in ${location}, which cannot be found for a model given as bytes; load the model from its path`,
+    );
   }
   const folder = dirname(model);
   const path = resolve(folder, location);

@@ -20,7 +20,8 @@ const formats: Partial<Record<OnnxDataType, Format>> = {
 /** The value of every bit pattern of the format, or undefined if the type is not one of these formats. */
 export function minifloatTable(type: OnnxDataType): Float32Array | undefined {
   // A power of two, without sign or fraction; the last pattern is NaN.
-  if (type === 'float8e8m0') return Float32Array.from({ length: 256 }, (_, bits) => (bits === 255 ? NaN : 2 ** (bits - 127)));
+  if (type === 'float8e8m0')
+    return Float32Array.from({ length: 256 }, (_, bits) => (bits === 255 ? NaN : 2 ** (bits - 127)));
   const format = formats[type];
   if (!format) return undefined;
   const length = 2 ** (1 + format.exponentBits + format.fractionBits);

@@ -1,7 +1,7 @@
 /** A model file from disk. */
 import { open, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { InputError, fileError } from '../../base/errors.js';
+import { fileError, InputError } from '../../base/errors.js';
 import { decodeModel } from './decode.js';
 import { checkTensor } from './tensor-values.js';
 import type { OnnxModel } from './types.js';
@@ -37,7 +37,9 @@ async function readBytes(path: string): Promise<Uint8Array> {
     try {
       const { size } = await handle.stat();
       if (size > maxBytes) {
-        throw new InputError(`${path} is not a valid ONNX file: it has ${size} bytes, more than the 2 GiB a model can have`);
+        throw new InputError(
+          `${path} is not a valid ONNX file: it has ${size} bytes, more than the 2 GiB a model can have`,
+        );
       }
       const bytes = new Uint8Array(size);
       for (let done = 0; done < bytes.length; ) {

@@ -33,7 +33,11 @@ export function replaceRanges(file: Uint8Array, replacements: readonly Replaceme
 
 /** Appends the rewritten message [start, end) to `parts` and returns its length. */
 function rewrite(
-  file: Uint8Array, start: number, end: number, replacements: readonly Replacement[], parts: Uint8Array[],
+  file: Uint8Array,
+  start: number,
+  end: number,
+  replacements: readonly Replacement[],
+  parts: Uint8Array[],
 ): number {
   let length = 0;
   const emit = (part: Uint8Array): void => {

@@ -1,12 +1,12 @@
 /** The numbers of a tensor, wherever the file keeps them. */
 import { InputError, UnsupportedError } from '../../base/errors.js';
-import { type ArrayDType, type NdArray, arrayStorage, checkedCount, fromBytes } from '../../base/ndarray.js';
+import { type ArrayDType, arrayStorage, checkedCount, fromBytes, type NdArray } from '../../base/ndarray.js';
 import { quoted } from '../../base/quote.js';
-import { type OnnxDataType, bitsPerElement } from './datatypes.js';
+import { bitsPerElement, type OnnxDataType } from './datatypes.js';
 import { checkExternal, readExternal } from './external.js';
 import { minifloatTable } from './minifloat.js';
-import type { OnnxTensor } from './types.js';
 import { typedFieldValues, typedStrings } from './typed-fields.js';
+import type { OnnxTensor } from './types.js';
 
 /**
  * The tensor as an array. Where the file's bytes are aligned the result is a view of them: do not write to it.
@@ -19,7 +19,8 @@ export function tensorArray(tensor: OnnxTensor): NdArray {
   const type = tensor.dataType;
   const count = checkedCount(tensor.dims, what);
   if (type === 'undefined') throw new InputError(`${what} has no data type`);
-  if (type === 'string' || type.startsWith('complex')) throw new UnsupportedError(`${what} holds ${type} values, which are not supported`);
+  if (type === 'string' || type.startsWith('complex'))
+    throw new UnsupportedError(`${what} holds ${type} values, which are not supported`);
   const bytes = payloadBytes(tensor, type, count, what);
   const packed = packedBits(type);
   const units = packed ? unpack(bytes, packed, count, type.startsWith('int')) : bytes;
@@ -33,7 +34,9 @@ export function tensorArray(tensor: OnnxTensor): NdArray {
 export function tensorNumbers(tensor: OnnxTensor): number[] {
   const array = tensorArray(tensor);
   if (array.dtype === 'float16' || array.dtype === 'bfloat16') {
-    throw new UnsupportedError(`tensor ${quoted(tensor.name)} holds ${array.dtype} values where plain numbers are expected`);
+    throw new UnsupportedError(
+      `tensor ${quoted(tensor.name)} holds ${array.dtype} values where plain numbers are expected`,
+    );
   }
   return Array.from<number | bigint, number>(array.data, Number);
 }
@@ -41,10 +44,12 @@ export function tensorNumbers(tensor: OnnxTensor): number[] {
 /** The values of a string tensor. */
 export function tensorStrings(tensor: OnnxTensor): string[] {
   const what = `tensor ${quoted(tensor.name)}`;
-  if (tensor.dataType !== 'string' || tensor.payload.kind !== 'fields') throw new InputError(`${what} does not hold strings`);
+  if (tensor.dataType !== 'string' || tensor.payload.kind !== 'fields')
+    throw new InputError(`${what} does not hold strings`);
   const strings = typedStrings(tensor.payload.message, what);
   const count = checkedCount(tensor.dims, what);
-  if (strings.length !== count) throw new InputError(`${what} has ${strings.length} values where its shape needs ${count}`);
+  if (strings.length !== count)
+    throw new InputError(`${what} has ${strings.length} values where its shape needs ${count}`);
   return strings;
 }
 
@@ -67,7 +72,10 @@ function packedBits(type: Exclude<OnnxDataType, 'string' | 'undefined'>): number
 
 /** Little-endian packed bytes, of exactly the length that the shape needs. */
 function payloadBytes(
-  tensor: OnnxTensor, type: Exclude<OnnxDataType, 'string' | 'undefined'>, count: number, what: string,
+  tensor: OnnxTensor,
+  type: Exclude<OnnxDataType, 'string' | 'undefined'>,
+  count: number,
+  what: string,
 ): Uint8Array {
   const { payload } = tensor;
   const expected = byteCount(type, count);

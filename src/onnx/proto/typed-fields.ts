@@ -1,6 +1,6 @@
 /** The typed data fields of TensorProto, which files use instead of raw data. */
 import { InputError } from '../../base/errors.js';
-import { type OnnxDataType, bitsPerElement } from './datatypes.js';
+import { bitsPerElement, type OnnxDataType } from './datatypes.js';
 import { WireReader } from './wire.js';
 
 type Numeric = Exclude<OnnxDataType, 'string' | 'undefined'>;

@@ -70,8 +70,20 @@ export type OnnxAttribute = { readonly name: string } & (
 );
 /** The attribute types in the order of ONNX's numbering, from 1. */
 export const onnxAttributeTypes = [
-  'float', 'int', 'string', 'tensor', 'graph', 'floats', 'ints', 'strings', 'tensors', 'graphs',
-  'sparseTensor', 'sparseTensors', 'typeProto', 'typeProtos',
+  'float',
+  'int',
+  'string',
+  'tensor',
+  'graph',
+  'floats',
+  'ints',
+  'strings',
+  'tensors',
+  'graphs',
+  'sparseTensor',
+  'sparseTensors',
+  'typeProto',
+  'typeProtos',
 ] as const;
 export type OnnxAttributeType = (typeof onnxAttributeTypes)[number];
 
@@ -124,7 +136,11 @@ export type OnnxDim = number | string | undefined;
 
 export type OnnxType =
   /** `shape` is absent where the file gives not even a rank. */
-  | { readonly kind: 'tensor' | 'sparseTensor'; readonly elementType: OnnxDataType; readonly shape: readonly OnnxDim[] | undefined }
+  | {
+      readonly kind: 'tensor' | 'sparseTensor';
+      readonly elementType: OnnxDataType;
+      readonly shape: readonly OnnxDim[] | undefined;
+    }
   | { readonly kind: 'sequence' | 'optional'; readonly element: OnnxType | undefined }
   | { readonly kind: 'map' }
   | { readonly kind: 'unknown' };

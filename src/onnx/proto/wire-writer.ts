@@ -52,7 +52,7 @@ export class WireWriter {
     if (values.length === 0) return this;
     const bytes = new Uint8Array(4 * values.length);
     const view = new DataView(bytes.buffer);
-    values.forEach((value, i) => view.setFloat32(4 * i, value, true));
+    for (const [i, value] of values.entries()) view.setFloat32(4 * i, value, true);
     return this.bytes(field, bytes);
   }
 
