@@ -2,6 +2,7 @@
 import binding from '#binding';
 import { fromNative, InputError, MissingEnvironmentError } from '../base/errors.js';
 import { Device } from './device.js';
+import type { CpuInfo } from './native.js';
 
 export type DeviceName = 'auto' | 'cpu' | 'cuda';
 
@@ -27,13 +28,22 @@ export function openDevice(options: DeviceOptions = {}): Device {
     );
   }
   if (device !== 'auto' && device !== 'cpu') throw new InputError(`device must be auto, cpu or cuda, not ${String(device)}`);
+  const info = nativeInfo();
+  const count = threads === 0 ? info.cores : threads;
+  const parts = [info.isa, `${count} ${count === 1 ? 'thread' : 'threads'}`];
+  if (useOneDNN && info.oneDNN !== null) parts.push(info.oneDNN);
   try {
-    const info = binding.cpuInfo();
-    const count = threads === 0 ? info.cores : threads;
-    const parts = [info.isa, `${count} ${count === 1 ? 'thread' : 'threads'}`];
-    if (useOneDNN && info.oneDNN !== null) parts.push(info.oneDNN);
     const native = binding.createCpuDevice({ threads, useOneDNN });
     return new Device(native, { kind: 'cpu', threads: count, name: `cpu (${parts.join(', ')})` });
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+/** The processor and what the native core made of it. Throws MissingEnvironmentError where the core is not built. */
+export function nativeInfo(): CpuInfo {
+  try {
+    return binding.cpuInfo();
   } catch (error) {
     throw fromNative(error);
   }
