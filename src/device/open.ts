@@ -23,11 +23,12 @@ export function openDevice(options: DeviceOptions = {}): Device {
   }
   if (device === 'cuda') {
     throw new MissingEnvironmentError(
-      'device cuda: the CUDA plug-in is not built; build it with `npm run build:cuda` on a machine with the CUDA '
-      + 'toolkit, or choose --device cpu',
+      'device cuda: the CUDA plug-in is not built; build it with `npm run build:cuda` on a machine with the CUDA ' +
+        'toolkit, or choose --device cpu',
     );
   }
-  if (device !== 'auto' && device !== 'cpu') throw new InputError(`device must be auto, cpu or cuda, not ${String(device)}`);
+  if (device !== 'auto' && device !== 'cpu')
+    throw new InputError(`device must be auto, cpu or cuda, not ${String(device)}`);
   const info = nativeInfo();
   const count = threads === 0 ? info.cores : threads;
   const parts = [info.isa, `${count} ${count === 1 ? 'thread' : 'threads'}`];

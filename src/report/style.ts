@@ -44,7 +44,7 @@ p{margin:0 0 12px}
 dl.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:1px;margin:24px 0 8px;background:var(--rule);border:1px solid var(--rule);border-radius:10px;overflow:hidden}
 .facts div{background:var(--paper);padding:12px 14px}.facts dt{white-space:nowrap}
 dt{color:var(--muted);font-size:13px}
-.facts dd{margin:2px 0 0;font-size:20px;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
+.facts dd{margin:2px 0 0;font-size:19px;font-weight:600;font-variant-numeric:tabular-nums}
 figure{margin:28px 0 0}
 .chart{display:block;width:100%;height:auto}
 figcaption{color:var(--muted);font-size:14px;margin-top:6px;max-width:100ch}

@@ -41,23 +41,28 @@ export function logTicks(low: number, high: number, count: number): Tick[] {
   return ticks;
 }
 
-/** 0 and ± powers of ten from the knee on; `fits` says whether a label has room at a value. */
+/**
+ * 0 and ± powers of ten from about the knee on, with twice and five times those between; `fits` says whether a
+ * label has room at a value. Asked for the most important first: powers from outside in, then the others.
+ */
 export function symlogTicks(low: number, high: number, knee: number, fits: (value: number) => boolean): Tick[] {
   const ticks: Tick[] = [];
   const top = Math.floor(Math.log10(Math.max(Math.abs(low), Math.abs(high))));
+  const bottom = Math.floor(Math.log10(knee));
   const add = (value: number, label: string): void => {
-    if (value < low || value > high) return;
-    ticks.push({ value, label: label !== '' && fits(value) ? label : '' });
+    if (value >= low && value <= high) ticks.push({ value, label: fits(value) ? label : '' });
   };
   add(0, '0');
-  // From outside in: the outer labels matter most, those that crowd around 0 lose theirs.
-  for (let e = top; e >= Math.ceil(Math.log10(knee)); e -= 1) {
-    for (const sign of [1, -1]) add(sign * 10 ** e, (sign < 0 ? '−' : '') + decade(e));
+  for (const multiple of [1, 2, 5]) {
+    for (let e = top; e >= bottom; e -= 1) {
+      for (const sign of [1, -1]) add(sign * multiple * 10 ** e, (sign < 0 ? '−' : '') + decade(e, multiple));
+    }
   }
   return ticks.sort((a, b) => a.value - b.value);
 }
 
-/** 10^e written out where that is short. */
-function decade(e: number): string {
-  return e >= -3 && e <= 4 ? (10 ** e).toLocaleString('en-US', { maximumFractionDigits: 6, useGrouping: false }) : powerOfTen(e);
+/** multiple · 10^e, written out where that is short. */
+function decade(e: number, multiple = 1): string {
+  if (e >= -3 && e <= 4) return (multiple * 10 ** e).toLocaleString('en-US', { maximumFractionDigits: 6, useGrouping: false });
+  return multiple === 1 ? powerOfTen(e) : `${multiple}·${powerOfTen(e)}`;
 }

@@ -1,0 +1,12 @@
+/** Every command, in the order of the help. */
+import type { CommandModule } from '../command.js';
+import { bench } from './bench.js';
+import { diag } from './diag.js';
+import { doctor } from './doctor.js';
+import { eigs } from './eigs.js';
+import { info } from './info.js';
+import { product } from './product.js';
+import { spectrum } from './spectrum.js';
+import { trace } from './trace.js';
+
+export const commands: readonly CommandModule[] = [info, product, spectrum, eigs, trace, diag, bench, doctor];

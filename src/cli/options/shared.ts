@@ -1,0 +1,85 @@
+/** The options that commands share, declared once. */
+import { availableParallelism } from 'node:os';
+import { type Command, Option } from 'commander';
+import type { CurvatureName } from '../../operators/curvature.js';
+import { bytes, numbers, repeated, wholeNumber } from './parsers.js';
+
+export interface OutputOptions {
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+export interface ModelOptions extends OutputOptions {
+  readonly params?: readonly string[];
+  readonly freeze?: readonly string[];
+  readonly dtype: 'float32' | 'float64';
+  readonly device: 'auto' | 'cpu' | 'cuda';
+  readonly threads?: number;
+  readonly memory?: number;
+  readonly seed: number;
+}
+
+export interface DataOptions {
+  readonly data?: readonly string[];
+  readonly target?: string;
+  readonly targetColumn?: string;
+  readonly scale?: string;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly loss: 'cross-entropy' | 'mse' | 'bce-with-logits' | 'output';
+  readonly classAxis?: number;
+  readonly modelOutput?: string;
+  readonly samples?: number;
+  readonly batchSize?: number;
+}
+
+export interface OperatorOptions {
+  readonly operator: CurvatureName;
+  readonly fisherSamples: number;
+}
+
+export const curvatureNames: readonly CurvatureName[] = ['hessian', 'gauss-newton', 'fisher', 'fisher-exact', 'empirical-fisher'];
+
+export function addOutputOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--json', 'print one JSON document'))
+    .addOption(new Option('--quiet', 'no progress and no summary'));
+}
+
+/** More threads than this only fight for the cores; many more cannot be started at all. */
+const mostThreads = Math.max(256, 4 * availableParallelism());
+
+export function addModelOptions(command: Command): Command {
+  command
+    .addOption(new Option('--params <glob>', 'only parameters whose names match; may be repeated').argParser(repeated))
+    .addOption(new Option('--freeze <glob>', 'not these parameters; may be repeated').argParser(repeated))
+    .addOption(new Option('--dtype <type>', 'precision').choices(['float32', 'float64']).default('float32'))
+    .addOption(new Option('--device <device>', 'where to compute').choices(['auto', 'cpu', 'cuda']).default('auto'))
+    .addOption(new Option('--threads <n>', 'of the CPU (default: all cores)').argParser(wholeNumber(1, mostThreads)))
+    .addOption(new Option('--memory <size>', 'to stay within, such as 2GiB (default: 70 % of what is free)').argParser(bytes()))
+    .addOption(new Option('--seed <n>', 'of random numbers').argParser(wholeNumber(0)).default(0));
+  return addOutputOptions(command);
+}
+
+export function addDataOptions(command: Command, needed: 'required' | 'optional'): Command {
+  const data = new Option('--data <file>', '.npz, .npy, IDX or CSV; may be repeated, also as NAME=FILE').argParser(repeated);
+  if (needed === 'required') data.makeOptionMandatory();
+  return command
+    .addOption(data)
+    .addOption(new Option('--target <file>', 'the targets, where --data does not hold them'))
+    .addOption(new Option('--target-column <column>', "a CSV file's target: its name, or its number from 0"))
+    .addOption(new Option('--scale <factor>', 'multiply inputs, such as 1/255'))
+    .addOption(new Option('--mean <numbers>', 'then subtract: one number, or one per channel').argParser(numbers()))
+    .addOption(new Option('--std <numbers>', 'then divide by: likewise').argParser(numbers()))
+    .addOption(new Option('--loss <loss>', 'mean over its terms').choices(['cross-entropy', 'mse', 'bce-with-logits', 'output']).default('cross-entropy'))
+    .addOption(new Option('--class-axis <axis>', 'of the model output, for cross-entropy').argParser(wholeNumber(-8, 7)))
+    .addOption(new Option('--model-output <name>', 'the output that the loss reads (default: the first)'))
+    .addOption(new Option('--samples <n>', 'the first N (default: all)').argParser(wholeNumber(1)))
+    .addOption(new Option('--batch-size <n>', "(default: 256, or the file's own)").argParser(wholeNumber(1)));
+}
+
+export function addOperatorOption(command: Command, more: readonly string[] = []): Command {
+  return command
+    .addOption(new Option('--operator <name>', 'the matrix').choices([...more, ...curvatureNames]).default('hessian'))
+    .addOption(new Option('--fisher-samples <n>', 'labels drawn per position, for fisher').argParser(wholeNumber(1)).default(1));
+}
