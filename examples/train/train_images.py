@@ -13,8 +13,9 @@ from models import CNN, MLP
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent
 RECIPES = {
-    "mlp": dict(model=MLP, epochs=40, batch=128, rate=2e-3, decay=2e-2),
-    "cnn": dict(model=CNN, epochs=10, batch=128, rate=1e-2, decay=2e-2),
+    "mlp": dict(model=MLP, epochs=40, batch=128, optimizer=torch.optim.AdamW, rate=2e-3, decay=0.3, more={}),
+    "cnn": dict(model=CNN, epochs=10, batch=128, optimizer=torch.optim.SGD, rate=0.1, decay=1e-3,
+                more=dict(momentum=0.9, nesterov=True)),
 }
 
 
@@ -39,7 +40,8 @@ def main():
     model = recipe["model"]()
     print(options.name, sum(p.numel() for p in model.parameters()), "parameters")
 
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["rate"], weight_decay=recipe["decay"])
+    optimizer = recipe["optimizer"](
+        model.parameters(), lr=recipe["rate"], weight_decay=recipe["decay"], **recipe["more"])
     steps = recipe["epochs"] * (len(images) // recipe["batch"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe["rate"], total_steps=steps, pct_start=0.2)
     for epoch in range(recipe["epochs"]):
