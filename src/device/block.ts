@@ -43,7 +43,10 @@ export class Block {
   #disposed = false;
 
   private constructor(
-    device: Device, dtype: FloatDType, dimension: number, storage: Storage,
+    device: Device,
+    dtype: FloatDType,
+    dimension: number,
+    storage: Storage,
     layout: { offset: number; count: number; stride: number },
   ) {
     this.device = device;
@@ -117,9 +120,17 @@ export class Block {
       return target;
     }
     const size = bytesPerElement[dtype];
-    await this.device.guardAsync(() => Promise.all(Array.from({ length: count }, (_, r) => native.read(
-      this.buffer, (this.offset + r * this.stride) * size, target.subarray(r * dimension, (r + 1) * dimension),
-    ))));
+    await this.device.guardAsync(() =>
+      Promise.all(
+        Array.from({ length: count }, (_, r) =>
+          native.read(
+            this.buffer,
+            (this.offset + r * this.stride) * size,
+            target.subarray(r * dimension, (r + 1) * dimension),
+          ),
+        ),
+      ),
+    );
     return target;
   }
 
@@ -208,7 +219,8 @@ export class Block {
       for (let from = 0; from < this.count; from += diagonalPart) {
         const size = Math.min(diagonalPart, this.count - from);
         const c = new Float64Array(size * size);
-        for (let r = 0; r < size; r += 1) c[r * size + r] = typeof alpha === 'number' ? alpha : (alpha[from + r] ?? Number.NaN);
+        for (let r = 0; r < size; r += 1)
+          c[r * size + r] = typeof alpha === 'number' ? alpha : (alpha[from + r] ?? Number.NaN);
         native.combine(this.dtype, this.dimension, c, x.#part(from, size), beta, this.#part(from, size));
       }
     });
@@ -227,8 +239,8 @@ export class Block {
   async orthogonalize(basis: Block): Promise<Orthogonalization> {
     this.#mustMatch(basis);
     const { native } = this.device;
-    const result = await this.device.guardAsync(
-      () => native.orthogonalize(this.dtype, this.dimension, basis.native, this.native),
+    const result = await this.device.guardAsync(() =>
+      native.orthogonalize(this.dtype, this.dimension, basis.native, this.native),
     );
     const m = basis.count;
     return { coefficients: result.subarray(0, m), before: result[m] ?? Number.NaN, after: result[m + 1] ?? Number.NaN };
@@ -260,8 +272,8 @@ export class Block {
   #mustMatch(other: Block): void {
     if (other.device !== this.device || other.dtype !== this.dtype) {
       throw new InputError(
-        `blocks on different devices or of different dtypes do not mix: ${this.dtype} on ${this.device.name}, `
-        + `${other.dtype} on ${other.device.name}`,
+        `blocks on different devices or of different dtypes do not mix: ${this.dtype} on ${this.device.name}, ` +
+          `${other.dtype} on ${other.device.name}`,
       );
     }
     if (other.dimension !== this.dimension) {

@@ -17,8 +17,9 @@ export function sum(operators: readonly LinearOperator[], coefficients?: readonl
   const [first] = operators;
   if (first === undefined) throw new InputError('the sum of no operators has no size');
   const factors = coefficients ?? operators.map(() => 1);
-  if (factors.length !== operators.length) throw new InputError(`${factors.length} coefficients for ${operators.length} operators`);
-  factors.forEach((c) => mustBeFinite(c, 'a coefficient'));
+  if (factors.length !== operators.length)
+    throw new InputError(`${factors.length} coefficients for ${operators.length} operators`);
+  for (const c of factors) mustBeFinite(c, 'a coefficient');
   for (const a of operators) {
     mustShareDevice(first, a);
     if (a.rows !== first.rows || a.columns !== first.columns) {
@@ -40,14 +41,17 @@ export function sum(operators: readonly LinearOperator[], coefficients?: readonl
       if (term !== output) term.dispose();
     }
   };
-  return new Combination({
-    ...sizes(first),
-    maxBlock: smallest(operators),
-    symmetric: operators.every((a) => a.symmetric),
-    positiveSemidefinite: terms.every(({ a, c }) => a.positiveSemidefinite && c >= 0),
-    scaling: terms.map(({ a, c }) => `${c} × (${a.scaling})`).join(' + '),
-    fingerprint: `sum(${terms.map(({ a, c }) => `${c}*${a.fingerprint}`).join(',')})`,
-  }, run);
+  return new Combination(
+    {
+      ...sizes(first),
+      maxBlock: smallest(operators),
+      symmetric: operators.every((a) => a.symmetric),
+      positiveSemidefinite: terms.every(({ a, c }) => a.positiveSemidefinite && c >= 0),
+      scaling: terms.map(({ a, c }) => `${c} × (${a.scaling})`).join(' + '),
+      fingerprint: `sum(${terms.map(({ a, c }) => `${c}*${a.fingerprint}`).join(',')})`,
+    },
+    run,
+  );
 }
 
 /** factor · A */
@@ -59,17 +63,20 @@ export function scale(a: LinearOperator, factor: number): LinearOperator {
 export function shift(a: LinearOperator, sigma: number): LinearOperator {
   mustBeFinite(sigma, 'the shift');
   if (a.rows !== a.columns) throw new ShapeError(`only a square operator can be shifted, not ${a.rows} × ${a.columns}`);
-  return new Combination({
-    ...sizes(a),
-    maxBlock: a.maxBlock,
-    symmetric: a.symmetric,
-    positiveSemidefinite: a.positiveSemidefinite && sigma >= 0,
-    scaling: `(${a.scaling}) + ${sigma} × identity`,
-    fingerprint: `shift(${a.fingerprint},${sigma})`,
-  }, async (input, output, options, adjoint) => {
-    await product(a, adjoint)(input, output, options);
-    output.addScaled(sigma, input);
-  });
+  return new Combination(
+    {
+      ...sizes(a),
+      maxBlock: a.maxBlock,
+      symmetric: a.symmetric,
+      positiveSemidefinite: a.positiveSemidefinite && sigma >= 0,
+      scaling: `(${a.scaling}) + ${sigma} × identity`,
+      fingerprint: `shift(${a.fingerprint},${sigma})`,
+    },
+    async (input, output, options, adjoint) => {
+      await product(a, adjoint)(input, output, options);
+      output.addScaled(sigma, input);
+    },
+  );
 }
 
 /**
@@ -77,7 +84,8 @@ export function shift(a: LinearOperator, sigma: number): LinearOperator {
  * positive semidefinite only by the caller's word (as for BᵀAB), which `traits` gives.
  */
 export function compose(
-  operators: readonly LinearOperator[], traits: { symmetric?: boolean; positiveSemidefinite?: boolean } = {},
+  operators: readonly LinearOperator[],
+  traits: { symmetric?: boolean; positiveSemidefinite?: boolean } = {},
 ): LinearOperator {
   const [first] = operators;
   const last = operators.at(-1);
@@ -85,7 +93,9 @@ export function compose(
   operators.reduce((left, right) => {
     mustShareDevice(left, right);
     if (left.columns !== right.rows) {
-      throw new ShapeError(`a ${left.rows} × ${left.columns} and a ${right.rows} × ${right.columns} operator do not multiply`);
+      throw new ShapeError(
+        `a ${left.rows} × ${left.columns} and a ${right.rows} × ${right.columns} operator do not multiply`,
+      );
     }
     return right;
   });
@@ -103,28 +113,39 @@ export function compose(
       if (current !== input && current !== output) current.dispose();
     }
   };
-  return new Combination({
-    rows: first.rows, columns: last.columns, dtype: first.dtype, device: first.device,
-    maxBlock: smallest(operators),
-    symmetric: traits.symmetric ?? (operators.length === 1 && first.symmetric),
-    positiveSemidefinite: traits.positiveSemidefinite ?? (operators.length === 1 && first.positiveSemidefinite),
-    scaling: operators.map((a) => `(${a.scaling})`).join(' · '),
-    fingerprint: `compose(${operators.map((a) => a.fingerprint).join(',')})`,
-  }, run);
+  return new Combination(
+    {
+      rows: first.rows,
+      columns: last.columns,
+      dtype: first.dtype,
+      device: first.device,
+      maxBlock: smallest(operators),
+      symmetric: traits.symmetric ?? (operators.length === 1 && first.symmetric),
+      positiveSemidefinite: traits.positiveSemidefinite ?? (operators.length === 1 && first.positiveSemidefinite),
+      scaling: operators.map((a) => `(${a.scaling})`).join(' · '),
+      fingerprint: `compose(${operators.map((a) => a.fingerprint).join(',')})`,
+    },
+    run,
+  );
 }
 
 /** Aᵀ */
 export function transpose(a: LinearOperator): LinearOperator {
-  return new Combination({
-    ...sizes(a),
-    rows: a.columns, columns: a.rows,
-    maxBlock: a.maxBlock,
-    symmetric: a.symmetric, positiveSemidefinite: a.positiveSemidefinite,
-    scaling: a.scaling,
-    fingerprint: `transpose(${a.fingerprint})`,
-  }, async (input, output, options, adjoint) => {
-    await product(a, !adjoint)(input, output, options);
-  });
+  return new Combination(
+    {
+      ...sizes(a),
+      rows: a.columns,
+      columns: a.rows,
+      maxBlock: a.maxBlock,
+      symmetric: a.symmetric,
+      positiveSemidefinite: a.positiveSemidefinite,
+      scaling: a.scaling,
+      fingerprint: `transpose(${a.fingerprint})`,
+    },
+    async (input, output, options, adjoint) => {
+      await product(a, !adjoint)(input, output, options);
+    },
+  );
 }
 
 /**
@@ -132,7 +153,8 @@ export function transpose(a: LinearOperator): LinearOperator {
  * Hessian. Each product costs one of A. A square.
  */
 export function restrict(a: LinearOperator, ranges: readonly IndexRange[]): LinearOperator {
-  if (a.rows !== a.columns) throw new ShapeError(`only a square operator can be restricted, not ${a.rows} × ${a.columns}`);
+  if (a.rows !== a.columns)
+    throw new ShapeError(`only a square operator can be restricted, not ${a.rows} × ${a.columns}`);
   const dimension = checkRanges(ranges, a.columns);
   const run = async (input: Block, output: Block, options: ApplyOptions, adjoint: boolean): Promise<void> => {
     const whole = a.device.block(a.dtype, a.columns, input.count);
@@ -147,14 +169,19 @@ export function restrict(a: LinearOperator, ranges: readonly IndexRange[]): Line
       result?.dispose();
     }
   };
-  return new Combination({
-    ...sizes(a),
-    rows: dimension, columns: dimension,
-    maxBlock: a.maxBlock,
-    symmetric: a.symmetric, positiveSemidefinite: a.positiveSemidefinite,
-    scaling: a.scaling,
-    fingerprint: `restrict(${a.fingerprint},${ranges.map((r) => `${r.from}-${r.to}`).join(',')})`,
-  }, run);
+  return new Combination(
+    {
+      ...sizes(a),
+      rows: dimension,
+      columns: dimension,
+      maxBlock: a.maxBlock,
+      symmetric: a.symmetric,
+      positiveSemidefinite: a.positiveSemidefinite,
+      scaling: a.scaling,
+      fingerprint: `restrict(${a.fingerprint},${ranges.map((r) => `${r.from}-${r.to}`).join(',')})`,
+    },
+    run,
+  );
 }
 
 type Run = (input: Block, output: Block, options: ApplyOptions, adjoint: boolean) => Promise<void>;
@@ -176,8 +203,12 @@ class Combination extends OperatorBase {
   }
 }
 
-function product(a: LinearOperator, adjoint: boolean): (input: Block, output: Block | undefined, options: ApplyOptions) => Promise<Block> {
-  return (input, output, options) => (adjoint ? a.applyAdjoint(input, output, options) : a.apply(input, output, options));
+function product(
+  a: LinearOperator,
+  adjoint: boolean,
+): (input: Block, output: Block | undefined, options: ApplyOptions) => Promise<Block> {
+  return (input, output, options) =>
+    adjoint ? a.applyAdjoint(input, output, options) : a.apply(input, output, options);
 }
 
 function sizes(a: LinearOperator): Pick<OperatorTraits, 'rows' | 'columns' | 'dtype' | 'device'> {
@@ -219,7 +250,9 @@ function checkRanges(ranges: readonly IndexRange[], size: number): number {
 
 function mustShareDevice(a: LinearOperator, b: LinearOperator): void {
   if (a.device !== b.device || a.dtype !== b.dtype) {
-    throw new InputError(`a ${a.dtype} operator on ${a.device.name} and a ${b.dtype} one on ${b.device.name} do not combine`);
+    throw new InputError(
+      `a ${a.dtype} operator on ${a.device.name} and a ${b.dtype} one on ${b.device.name} do not combine`,
+    );
   }
 }
 

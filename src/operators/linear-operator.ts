@@ -76,7 +76,8 @@ export abstract class OperatorBase implements LinearOperator {
   constructor(traits: OperatorTraits) {
     const { rows, columns, symmetric } = traits;
     for (const size of [rows, columns]) {
-      if (!Number.isSafeInteger(size) || size < 1) throw new InputError(`an operator's size must be at least 1, not ${size}`);
+      if (!Number.isSafeInteger(size) || size < 1)
+        throw new InputError(`an operator's size must be at least 1, not ${size}`);
     }
     if (symmetric && rows !== columns) throw new ShapeError(`a ${rows} × ${columns} operator cannot be symmetric`);
     this.rows = rows;
@@ -95,7 +96,9 @@ export abstract class OperatorBase implements LinearOperator {
 
   /** output ← Aᵀ · input. Only called when the operator is not symmetric. */
   protected multiplyAdjoint(_input: Block, _output: Block, _options: ApplyOptions): Promise<void> {
-    throw new InputError('this operator has no adjoint product: give one (applyAdjoint), or declare it symmetric if it is');
+    throw new InputError(
+      'this operator has no adjoint product: give one (applyAdjoint), or declare it symmetric if it is',
+    );
   }
 
   get products(): number {
@@ -129,7 +132,12 @@ export abstract class OperatorBase implements LinearOperator {
     this.dispose();
   }
 
-  async #run(input: Block | FloatArray, output: Block | undefined, options: ApplyOptions, adjoint: boolean): Promise<Block> {
+  async #run(
+    input: Block | FloatArray,
+    output: Block | undefined,
+    options: ApplyOptions,
+    adjoint: boolean,
+  ): Promise<Block> {
     const [from, to] = adjoint ? [this.rows, this.columns] : [this.columns, this.rows];
     if (!(input instanceof Block)) {
       const uploaded = this.#upload(input, from);
@@ -142,7 +150,8 @@ export abstract class OperatorBase implements LinearOperator {
     this.#check(input, from, 'input');
     if (output !== undefined) {
       this.#check(output, to, 'output');
-      if (output.count !== input.count) throw new ShapeError(`room for ${output.count} products of ${input.count} vectors`);
+      if (output.count !== input.count)
+        throw new ShapeError(`room for ${output.count} products of ${input.count} vectors`);
       if (overlap(input, output)) throw new InputError('a product cannot be written over its own input');
     }
     const result = output ?? this.device.block(this.dtype, to, input.count);
@@ -184,10 +193,14 @@ export abstract class OperatorBase implements LinearOperator {
 
   #check(block: Block, dimension: number, role: string): void {
     if (block.dimension !== dimension) {
-      throw new ShapeError(`${role} vectors of ${block.dimension} elements for a ${this.rows} × ${this.columns} operator`);
+      throw new ShapeError(
+        `${role} vectors of ${block.dimension} elements for a ${this.rows} × ${this.columns} operator`,
+      );
     }
     if (block.device !== this.device || block.dtype !== this.dtype) {
-      throw new InputError(`${role} is ${block.dtype} on ${block.device.name}, the operator ${this.dtype} on ${this.device.name}`);
+      throw new InputError(
+        `${role} is ${block.dtype} on ${block.device.name}, the operator ${this.dtype} on ${this.device.name}`,
+      );
     }
     if (!block.contiguous) throw new InternalError(`${role} must be a contiguous block`);
   }
@@ -200,7 +213,7 @@ export function checkInterrupted(signal: AbortSignal | undefined): void {
 
 /** Do two contiguous blocks share elements? */
 function overlap(a: Block, b: Block): boolean {
-  return a.buffer === b.buffer
-    && a.offset < b.offset + b.count * b.dimension
-    && b.offset < a.offset + a.count * a.dimension;
+  return (
+    a.buffer === b.buffer && a.offset < b.offset + b.count * b.dimension && b.offset < a.offset + a.count * a.dimension
+  );
 }

@@ -43,17 +43,24 @@ export function linearOperator(options: UserOperatorOptions): LinearOperator {
   return new UserOperator(options);
 }
 
-export type MatrixOptions = Pick<UserOperatorOptions, 'dtype' | 'device' | 'positiveSemidefinite' | 'scaling' | 'fingerprint'>;
+export type MatrixOptions = Pick<
+  UserOperatorOptions,
+  'dtype' | 'device' | 'positiveSemidefinite' | 'scaling' | 'fingerprint'
+>;
 
 /** A dense matrix as an operator, symmetric if it equals its transpose exactly. The matrix is copied. */
 export function toOperator(matrix: Matrix, options: MatrixOptions = {}): LinearOperator {
   const dense = Matrix.checkMatrix(matrix);
   const [rows, columns] = [dense.rows, dense.columns];
   const entries = Float64Array.from(dense.to1DArray());
-  const symmetric = rows === columns
-    && entries.every((value, i) => value === entries[(i % columns) * columns + Math.floor(i / columns)]);
+  const symmetric =
+    rows === columns &&
+    entries.every((value, i) => value === entries[(i % columns) * columns + Math.floor(i / columns)]);
   return new UserOperator({
-    ...options, rows, columns, symmetric,
+    ...options,
+    rows,
+    columns,
+    symmetric,
     apply: (x) => product(entries, rows, columns, x),
     applyAdjoint: (x) => adjointProduct(entries, rows, columns, x),
   });
@@ -102,7 +109,8 @@ function perVector(apply: VectorFunction | undefined, length: number): BlockFunc
     for (let r = 0; r < count; r += 1) {
       const one = await apply(vectors.slice(r * length, (r + 1) * length));
       if (r === 0) result = new Float64Array(count * one.length);
-      if (one.length * count !== result.length) throw new ShapeError(`apply returned ${one.length} elements, before ${result.length / count}`);
+      if (one.length * count !== result.length)
+        throw new ShapeError(`apply returned ${one.length} elements, before ${result.length / count}`);
       result.set(one, r * one.length);
     }
     return result;

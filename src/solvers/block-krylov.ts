@@ -116,7 +116,9 @@ export class BlockKrylov {
       for (let j = 0; j < m; j += 1) projected.set(i, j, (this.#entry(i, j) + this.#entry(j, i)) / 2);
     }
     const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(projected, { assumeSymmetric: true });
-    const order = realEigenvalues.map((_, i) => i).sort((a, b) => (realEigenvalues[a] as number) - (realEigenvalues[b] as number));
+    const order = realEigenvalues
+      .map((_, i) => i)
+      .sort((a, b) => (realEigenvalues[a] as number) - (realEigenvalues[b] as number));
     const vectors = order.map((i) => Float64Array.from(eigenvectorMatrix.getColumn(i)));
     return {
       values: Float64Array.from(order, (i) => realEigenvalues[i] as number),
@@ -129,7 +131,7 @@ export class BlockKrylov {
   ritzVectors(ritz: RitzPairs, chosen: readonly number[]): Block {
     const m = this.#done;
     const c = new Float64Array(chosen.length * m);
-    chosen.forEach((index, i) => c.set(ritz.vector(index), i * m));
+    for (const [i, index] of chosen.entries()) c.set(ritz.vector(index), i * m);
     const result = this.#operator.device.block(this.#operator.dtype, this.#operator.rows, chosen.length);
     const basis = this.#vectors.rows(0, m);
     result.combine(c, basis);
@@ -150,7 +152,7 @@ export class BlockKrylov {
     this.#t.fill(0);
     chosen.forEach((index, j) => {
       this.#set(j, j, ritz.values[index] as number);
-      couplings[j]?.forEach((value, i) => this.#set(keep + i, j, value));
+      for (const [i, value] of (couplings[j] ?? []).entries()) this.#set(keep + i, j, value);
     });
     this.#done = keep;
     this.#size = keep + fresh;
@@ -164,13 +166,17 @@ export class BlockKrylov {
   async #append(at: number, column: number): Promise<void> {
     const { coefficients, before, after } = await this.#orthogonalize(at);
     if (!Number.isFinite(before) || !Number.isFinite(after)) {
-      throw new ComputationError(`product ${this.#products} with a basis vector is not finite: NaN or overflow in the operator`);
+      throw new ComputationError(
+        `product ${this.#products} with a basis vector is not finite: NaN or overflow in the operator`,
+      );
     }
     this.#scale = Math.max(this.#scale, before);
     coefficients.forEach((value, row) => {
       const asymmetry = row < this.#done ? Math.abs(value - this.#entry(column, row)) : 0;
       if (asymmetry > asymmetryLimit * this.#scale) {
-        throw new InputError(`the operator is declared symmetric but is not: vᵀAw and wᵀAv differ by ${asymmetry.toExponential(1)}`);
+        throw new InputError(
+          `the operator is declared symmetric but is not: vᵀAw and wᵀAv differ by ${asymmetry.toExponential(1)}`,
+        );
       }
       this.#set(row, column, value);
     });

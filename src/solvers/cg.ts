@@ -22,7 +22,8 @@ export const cgAdvice: Record<CgStatus, string> = {
   converged: 'the residual is below the tolerance',
   'step limit': 'not converged within the step limit: allow more steps, add damping (shift), or give a preconditioner',
   'negative curvature': 'the operator is not positive definite: add damping (shift), or use the Gauss-Newton matrix',
-  stagnated: 'rounding errors stop the residual from falling: compute in float64, add damping (shift) or raise the tolerance',
+  stagnated:
+    'rounding errors stop the residual from falling: compute in float64, add damping (shift) or raise the tolerance',
 };
 
 export interface CgOptions extends RunOptions {
@@ -66,9 +67,13 @@ export async function cg(operator: LinearOperator, b: Block, options: CgOptions 
   mustBeCount(maxSteps, 'maxSteps');
   if (preconditioner !== undefined) {
     mustBeSymmetric(preconditioner, 'cg');
-    if (preconditioner.rows !== operator.rows) throw new ShapeError(`a preconditioner of order ${preconditioner.rows} for an operator of order ${operator.rows}`);
+    if (preconditioner.rows !== operator.rows)
+      throw new ShapeError(
+        `a preconditioner of order ${preconditioner.rows} for an operator of order ${operator.rows}`,
+      );
   }
-  if (start !== undefined && start.count !== b.count) throw new ShapeError(`${start.count} starting points for ${b.count} right-hand sides`);
+  if (start !== undefined && start.count !== b.count)
+    throw new ShapeError(`${start.count} starting points for ${b.count} right-hand sides`);
   const started = performance.now();
   const solve = new Solve(operator, b, { ...options, tolerance });
   try {
@@ -116,7 +121,8 @@ class Solve {
 
   constructor(operator: LinearOperator, b: Block, settings: Settings) {
     const make = (): Block => operator.device.block(operator.dtype, operator.rows, b.count);
-    if (b.dimension !== operator.rows) throw new ShapeError(`right-hand sides of ${b.dimension} elements for an operator of order ${operator.rows}`);
+    if (b.dimension !== operator.rows)
+      throw new ShapeError(`right-hand sides of ${b.dimension} elements for an operator of order ${operator.rows}`);
     this.#operator = operator;
     this.#b = b;
     this.#settings = settings;
@@ -140,7 +146,11 @@ class Solve {
       this.#residuals = this.#norms.slice();
     } else {
       // the solution for b = 0 is 0, wherever one starts
-      this.#x.addScaled(this.#norms.map((norm) => (norm === 0 ? 0 : 1)), start, 0);
+      this.#x.addScaled(
+        this.#norms.map((norm) => (norm === 0 ? 0 : 1)),
+        start,
+        0,
+      );
       await this.#trueResidual();
     }
     this.#stopWhereSmall();
@@ -155,7 +165,8 @@ class Solve {
     const curvature = await this.#p.dots(this.#image);
     const alpha = this.#perSystem((i) => {
       const c = curvature[i] as number;
-      if (!Number.isFinite(c)) throw new ComputationError(`step ${(this.#steps[i] as number) + 1} of cg met a product that is not finite`);
+      if (!Number.isFinite(c))
+        throw new ComputationError(`step ${(this.#steps[i] as number) + 1} of cg met a product that is not finite`);
       this.#steps[i] = (this.#steps[i] as number) + 1;
       if (c > 0) return (this.#rz[i] as number) / c;
       this.#stopped[i] = 'negative curvature';
@@ -217,9 +228,14 @@ class Solve {
 
   /** r ← r − alpha A p, and where that looks converged, the truth. */
   async #nextResidual(alpha: Float64Array): Promise<void> {
-    this.#r.addScaled(alpha.map((a) => -a), this.#image);
+    this.#r.addScaled(
+      alpha.map((a) => -a),
+      this.#image,
+    );
     this.#residuals = await this.#r.norms();
-    const claims = this.#stopped.map((stopped, i) => stopped === undefined && this.#small(this.#residuals[i] as number, i));
+    const claims = this.#stopped.map(
+      (stopped, i) => stopped === undefined && this.#small(this.#residuals[i] as number, i),
+    );
     if (!claims.includes(true)) return;
     await this.#trueResidual();
     claims.forEach((claimed, i) => {

@@ -27,5 +27,6 @@ export function mustBeCount(value: number, name: string, least = 1): void {
 }
 
 export function mustBePositive(value: number, name: string): void {
-  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new InputError(`${name} must be a positive number, not ${value}`);
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY))
+    throw new InputError(`${name} must be a positive number, not ${value}`);
 }

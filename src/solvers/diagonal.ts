@@ -4,7 +4,7 @@ import type { Block } from '../device/block.js';
 import { checkInterrupted, type LinearOperator } from '../operators/linear-operator.js';
 import { mustBeCount, mustBeSquare } from './checks.js';
 import { blockSize, drawn, inBlocks, type Sampling } from './hutchinson.js';
-import { leaveOneOut, sketch, type Sketch } from './leave-one-out.js';
+import { leaveOneOut, type Sketch, sketch } from './leave-one-out.js';
 
 /**
  * - `bekas`: mean of z ⊙ Az over random signs z (Bekas, Kokiopoulou & Saad 2007). Best for flat spectra.
@@ -41,11 +41,16 @@ export async function diagonal(operator: LinearOperator, options: DiagonalOption
   mustBeCount(products, `products of ${method}`, method === 'xdiag' ? 4 : 1);
   const started = performance.now();
   const result = await run(operator, products, { ...options, distribution: 'rademacher' } as Sampling);
-  if (!result.estimate.every(Number.isFinite)) throw new ComputationError('a product is not finite: NaN or overflow in the operator');
+  if (!result.estimate.every(Number.isFinite))
+    throw new ComputationError('a product is not finite: NaN or overflow in the operator');
   return { ...result, method, seconds: (performance.now() - started) / 1000 };
 }
 
-type Method = (operator: LinearOperator, products: number, options: Sampling) => Promise<Pick<DiagonalResult, 'estimate' | 'standardError' | 'products'>>;
+type Method = (
+  operator: LinearOperator,
+  products: number,
+  options: Sampling,
+) => Promise<Pick<DiagonalResult, 'estimate' | 'standardError' | 'products'>>;
 
 const methods: Record<DiagonalMethod, Method> = { bekas, xdiag, exact };
 
@@ -97,7 +102,11 @@ async function bekas(operator: LinearOperator, count: number, options: Sampling)
   return { estimate: moments.mean, standardError: moments.standardError(), products: count };
 }
 
-async function imageOf(operator: LinearOperator, z: Block, options: Sampling): Promise<[ArrayLike<number>, ArrayLike<number>]> {
+async function imageOf(
+  operator: LinearOperator,
+  z: Block,
+  options: Sampling,
+): Promise<[ArrayLike<number>, ArrayLike<number>]> {
   const image = await operator.apply(z, undefined, { signal: options.signal });
   try {
     return await Promise.all([z.read(), image.read()]);
@@ -141,7 +150,8 @@ async function xdiag(operator: LinearOperator, products: number, options: Sampli
     const captured = new Float64Array(n);
     await inBlocks(parts.q.count, block, async (from, to) => {
       const [q, z] = await Promise.all([readRows(parts.q, from, to), readRows(parts.z, from, to)]);
-      for (let i = 0; i < q.length; i += 1) captured[i % n] = (captured[i % n] as number) + (q[i] as number) * (z[i] as number);
+      for (let i = 0; i < q.length; i += 1)
+        captured[i % n] = (captured[i % n] as number) + (q[i] as number) * (z[i] as number);
     });
     const { r } = parts;
     // As in xtrace: a range that the sketch captures whole leaves only rounding error.
@@ -155,7 +165,13 @@ async function xdiag(operator: LinearOperator, products: number, options: Sampli
   }
 }
 
-async function leaveOneOutDiagonals(operator: LinearOperator, parts: Sketch, r: Float64Array, captured: Float64Array, block: number): Promise<Moments> {
+async function leaveOneOutDiagonals(
+  operator: LinearOperator,
+  parts: Sketch,
+  r: Float64Array,
+  captured: Float64Array,
+  block: number,
+): Promise<Moments> {
   const n = operator.rows;
   const k = parts.q.count;
   const s = leaveOneOut(r, k);
@@ -172,13 +188,19 @@ async function leaveOneOutDiagonals(operator: LinearOperator, parts: Sketch, r: 
   await inBlocks(k, block, async (from, to) => {
     const range = (c: Float64Array): Float64Array => c.subarray(from * k, to * k);
     const [qs, zs, rest, omega] = await Promise.all([
-      combined(operator, range(s), parts.q), combined(operator, range(s), parts.z),
-      combined(operator, range(coefficients), parts.q), readRows(parts.omega, from, to),
+      combined(operator, range(s), parts.q),
+      combined(operator, range(s), parts.z),
+      combined(operator, range(coefficients), parts.q),
+      readRows(parts.omega, from, to),
     ]);
     for (let v = 0; v < to - from; v += 1) {
       const at = v * n;
-      moments.add((e) => (captured[e] as number) - (qs[at + e] as number) * (zs[at + e] as number)
-        + (omega[at + e] as number) * (rest[at + e] as number));
+      moments.add(
+        (e) =>
+          (captured[e] as number) -
+          (qs[at + e] as number) * (zs[at + e] as number) +
+          (omega[at + e] as number) * (rest[at + e] as number),
+      );
     }
   });
   return moments;

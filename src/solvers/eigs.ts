@@ -80,7 +80,8 @@ export async function eigs(operator: LinearOperator, options: EigsOptions = {}):
       const target = Math.max(safety * tolerance, 2 * unitRoundoff(operator.dtype)) * size; // below is only rounding
       const resolved = best.every((i) => (ritz.residuals[i] as number) <= target);
       // An invariant subspace may lack copies of multiple eigenvalues: a further random block must bring none.
-      const settled = !krylov.invariant || values.every((v, i) => Math.abs(v - (before?.[i] ?? Number.NaN)) <= tolerance * size);
+      const settled =
+        !krylov.invariant || values.every((v, i) => Math.abs(v - (before?.[i] ?? Number.NaN)) <= tolerance * size);
       if ((resolved && settled) || krylov.complete || exhausted) {
         vectors = krylov.ritzVectors(ritz, arranged(ritz, best, which));
         break;
@@ -130,8 +131,8 @@ function makePlan(operator: LinearOperator, options: EigsOptions): Plan {
   while (block > 1 && room(block) < least(block)) block -= 1;
   if (room(block) < least(block)) {
     throw new InputError(
-      `${wanted} eigenvectors need at least ${Math.ceil((3 * least(1) + wanted) / 2 + 2) * vector} bytes, more than the memory `
-      + `limit of ${String(options.memory)}: ask for fewer or raise the limit`,
+      `${wanted} eigenvectors need at least ${Math.ceil((3 * least(1) + wanted) / 2 + 2) * vector} bytes, more than the memory ` +
+        `limit of ${String(options.memory)}: ask for fewer or raise the limit`,
     );
   }
   const asked = options.subspace ?? Math.max(3 * wanted, wanted + 10 * block);
@@ -158,13 +159,20 @@ function preference(values: Float64Array, which: Which): number[] {
 
 /** The chosen in the order of the result. */
 function arranged(ritz: RitzPairs, chosen: readonly number[], which: Which): number[] {
-  return which === 'both' ? [...chosen].sort((a, b) => (ritz.values[b] as number) - (ritz.values[a] as number)) : [...chosen];
+  return which === 'both'
+    ? [...chosen].sort((a, b) => (ritz.values[b] as number) - (ritz.values[a] as number))
+    : [...chosen];
 }
 
 type Outcome = Plan & { scale: number; products: number; started: number };
 
 /** Rayleigh quotients and true residuals: one more product per vector. */
-async function finish(operator: LinearOperator, vectors: Block, outcome: Outcome, options: EigsOptions): Promise<EigsResult> {
+async function finish(
+  operator: LinearOperator,
+  vectors: Block,
+  outcome: Outcome,
+  options: EigsOptions,
+): Promise<EigsResult> {
   const { tolerance, wanted, started } = outcome;
   let image: Block | undefined;
   let returned = false;
@@ -172,7 +180,10 @@ async function finish(operator: LinearOperator, vectors: Block, outcome: Outcome
     image = await operator.apply(vectors, undefined, { signal: options.signal });
     const [squares, forms] = await Promise.all([vectors.dots(vectors), vectors.dots(image)]);
     const values = forms.map((f, i) => f / (squares[i] as number));
-    image.addScaled(values.map((v) => -v), vectors);
+    image.addScaled(
+      values.map((v) => -v),
+      vectors,
+    );
     const norms = await image.norms();
     const size = Math.max(outcome.scale, ...values.map(Math.abs));
     const eigenvalues = Array.from(values, (value, i) => {
@@ -198,10 +209,15 @@ async function finish(operator: LinearOperator, vectors: Block, outcome: Outcome
   }
 }
 
-function status(operator: LinearOperator, count: number, { wanted, products, maxProducts, tolerance }: Outcome): string {
+function status(
+  operator: LinearOperator,
+  count: number,
+  { wanted, products, maxProducts, tolerance }: Outcome,
+): string {
   if (count === wanted) return `all ${wanted} eigenvalues converged`;
   const part = `${count} of ${wanted} eigenvalues converged`;
-  if (products >= maxProducts) return `${part} within ${products} products: allow more products, a larger subspace or a larger tolerance`;
+  if (products >= maxProducts)
+    return `${part} within ${products} products: allow more products, a larger subspace or a larger tolerance`;
   const advice = operator.dtype === 'float32' ? 'compute in float64 or raise the tolerance' : 'raise the tolerance';
   return `${part}: rounding errors keep residuals above ${tolerance} · ‖A‖: ${advice}`;
 }

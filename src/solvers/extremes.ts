@@ -41,10 +41,15 @@ export interface Isolated extends Eigenvalue {
  * Ritz values that is the nearest to the end of the spectrum.
  */
 export function selectExtremes<T extends Eigenvalue>(
-  values: readonly T[], limit: number, noise: number,
+  values: readonly T[],
+  limit: number,
+  noise: number,
 ): { largest: (T & Isolated)[]; smallest: (T & Isolated)[] } {
   const distinct = distinctValues(values, noise);
-  const isolated = distinct.map((v, i) => ({ ...v, gap: Math.min(distance(v, distinct[i - 1]), distance(v, distinct[i + 1])) }));
+  const isolated = distinct.map((v, i) => ({
+    ...v,
+    gap: Math.min(distance(v, distinct[i - 1]), distance(v, distinct[i + 1])),
+  }));
   const end = (list: (T & Isolated)[], better: (a: number, b: number) => boolean): (T & Isolated)[] => {
     const resolved = list.slice(0, leading(list, limit));
     if (resolved.length > 0 || values.length === 0) return resolved;
@@ -129,7 +134,12 @@ export class ExtremeVectors {
   add(run: LanczosRun): void {
     this.#scale = Math.max(this.#scale, run.scale);
     this.#asymmetry = Math.max(this.#asymmetry, run.asymmetry);
-    const pool: Source[] = this.#candidates.map(({ value, residual }, index) => ({ value, residual, probe: kept, index }));
+    const pool: Source[] = this.#candidates.map(({ value, residual }, index) => ({
+      value,
+      residual,
+      probe: kept,
+      index,
+    }));
     const eigen = run.tridiagonals.map((t, probe) => {
       const { values, last, vectors } = tridiagonalEigen(t.diagonal, t.coupling, { vectors: true });
       values.forEach((value, index) => {
@@ -159,9 +169,15 @@ export class ExtremeVectors {
     try {
       const [squares, forms] = await Promise.all([vectors.dots(vectors), vectors.dots(image)]);
       const values = forms.map((f, i) => f / (squares[i] as number));
-      image.addScaled(values.map((v) => -v), vectors);
+      image.addScaled(
+        values.map((v) => -v),
+        vectors,
+      );
       const norms = await image.norms();
-      const pairs = Array.from(values, (value, i) => ({ value, residual: (norms[i] as number) / Math.sqrt(squares[i] as number) }));
+      const pairs = Array.from(values, (value, i) => ({
+        value,
+        residual: (norms[i] as number) / Math.sqrt(squares[i] as number),
+      }));
       if (!pairs.every((pair) => Number.isFinite(pair.residual))) {
         throw new ComputationError('the product with an eigenvector is not finite: NaN or overflow in the operator');
       }
@@ -169,7 +185,8 @@ export class ExtremeVectors {
       const smallest = this.#list(pairs, 'bottom');
       const ends = [largest[0], smallest[0]] as Eigenvalue[];
       return {
-        largest, smallest,
+        largest,
+        smallest,
         products: vectors.count,
         converged: ends.every((end) => end.residual <= this.#tolerance * this.#scale),
       };
@@ -183,7 +200,13 @@ export class ExtremeVectors {
   }
 
   /** Rows from … of `vectors` ← the chosen Ritz vectors of one probe, or the rows kept from before. */
-  #fill(vectors: Block, from: number, chosen: readonly Candidate[], run: LanczosRun, eigenvectors: Float64Array | undefined): void {
+  #fill(
+    vectors: Block,
+    from: number,
+    chosen: readonly Candidate[],
+    run: LanczosRun,
+    eigenvectors: Float64Array | undefined,
+  ): void {
     const target = vectors.rows(from, from + chosen.length);
     if (eigenvectors === undefined) {
       chosen.forEach(({ index }, i) => {
@@ -196,7 +219,7 @@ export class ExtremeVectors {
     } else {
       const m = run.steps;
       const c = new Float64Array(chosen.length * m);
-      chosen.forEach(({ index }, i) => c.set(eigenvectors.subarray(index * m, (index + 1) * m), i * m));
+      for (const [i, { index }] of chosen.entries()) c.set(eigenvectors.subarray(index * m, (index + 1) * m), i * m);
       const basis = run.basis((chosen[0] as Candidate).probe);
       target.combine(c, basis);
       basis.dispose();
@@ -219,7 +242,9 @@ export class ExtremeVectors {
     const own = this.#candidates.flatMap((c, i) => (c[end] ? [{ ...(pairs[i] as Eigenvalue), gap: c.gap }] : []));
     const inwards = distinctValues(own, this.#noise(1));
     if (end === 'top') inwards.reverse();
-    return inwards.slice(0, Math.max(1, leading(inwards, this.#limit))).map(({ value, residual }) => ({ value, residual }));
+    return inwards
+      .slice(0, Math.max(1, leading(inwards, this.#limit)))
+      .map(({ value, residual }) => ({ value, residual }));
   }
 
   /** Rounding errors of values found in `steps` steps. */

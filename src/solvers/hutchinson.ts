@@ -19,13 +19,19 @@ export interface Sampling extends RunOptions {
 const usualBlock = 16;
 
 /** Vectors per product when each takes room for `copies` and `fixed` more are there. Throws InputError. */
-export function blockSize(operator: LinearOperator, count: number, copies: number, fixed: number, memory: number | undefined): number {
+export function blockSize(
+  operator: LinearOperator,
+  count: number,
+  copies: number,
+  fixed: number,
+  memory: number | undefined,
+): number {
   const vector = operator.columns * bytesPerElement[operator.dtype];
   const fitting = memory === undefined ? count : Math.floor((memory / vector - fixed) / copies);
   if (!(fitting >= 1)) {
     throw new InputError(
-      `${(fixed + copies) * vector} bytes are needed, more than the memory limit of ${String(memory)}: `
-      + 'take fewer products, another method, or raise the limit',
+      `${(fixed + copies) * vector} bytes are needed, more than the memory limit of ${String(memory)}: ` +
+        'take fewer products, another method, or raise the limit',
     );
   }
   return Math.min(count, fitting, operator.maxBlock ?? usualBlock);
@@ -45,7 +51,12 @@ export interface Deflated {
 }
 
 /** Q = orth(A S) for `rank` random S; tr(QᵀAQ) and samples of (I − QQᵀ) A (I − QQᵀ). */
-export async function deflatedSamples(operator: LinearOperator, rank: number, count: number, options: Sampling): Promise<Deflated> {
+export async function deflatedSamples(
+  operator: LinearOperator,
+  rank: number,
+  count: number,
+  options: Sampling,
+): Promise<Deflated> {
   const width = Math.min(rank, operator.rows);
   const size = blockSize(operator, Math.max(width, count), 2, width, options.memory);
   const total = 2 * width + count;
@@ -86,8 +97,13 @@ export async function deflatedSamples(operator: LinearOperator, rank: number, co
 }
 
 async function sampleBlocks(
-  operator: LinearOperator, count: number, size: number, options: Sampling, stream: number,
-  progress: { before: number; total: number }, without?: Block,
+  operator: LinearOperator,
+  count: number,
+  size: number,
+  options: Sampling,
+  stream: number,
+  progress: { before: number; total: number },
+  without?: Block,
 ): Promise<number[]> {
   const result: number[] = [];
   await inBlocks(count, size, async (from, to) => {
@@ -109,7 +125,8 @@ async function forms(operator: LinearOperator, z: Block, options: Sampling): Pro
   const image = await operator.apply(z, undefined, { signal: options.signal });
   try {
     const values = await z.dots(image);
-    if (!values.every(Number.isFinite)) throw new ComputationError('a product is not finite: NaN or overflow in the operator');
+    if (!values.every(Number.isFinite))
+      throw new ComputationError('a product is not finite: NaN or overflow in the operator');
     return values;
   } finally {
     image.dispose();
@@ -137,7 +154,11 @@ async function project(z: Block, basis: Block): Promise<void> {
   }
 }
 
-export async function inBlocks(count: number, size: number, work: (from: number, to: number) => Promise<void>): Promise<void> {
+export async function inBlocks(
+  count: number,
+  size: number,
+  work: (from: number, to: number) => Promise<void>,
+): Promise<void> {
   for (let from = 0; from < count; from += size) await work(from, Math.min(count, from + size));
 }
 
@@ -163,13 +184,16 @@ export async function orthonormalise(y: Block, dtype: LinearOperator['dtype']): 
     const target = y.rows(rank, rank + 1);
     try {
       const { coefficients, before, after } = await source.orthogonalize(basis);
-      if (!Number.isFinite(before)) throw new ComputationError('a product is not finite: NaN or overflow in the operator');
+      if (!Number.isFinite(before))
+        throw new ComputationError('a product is not finite: NaN or overflow in the operator');
       scale = Math.max(scale, before);
       if (!(after > 4 * k * unitRoundoff(dtype) * scale)) {
         dropped = Math.max(dropped, after);
         continue;
       }
-      coefficients.forEach((value, j) => { r[j * k + i] = value; });
+      coefficients.forEach((value, j) => {
+        r[j * k + i] = value;
+      });
       r[rank * k + i] = after;
       if (rank === i) target.scale(1 / after);
       else target.addScaled(1 / after, source, 0);

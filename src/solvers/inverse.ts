@@ -2,7 +2,7 @@
 import { ComputationError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import { type ApplyOptions, type LinearOperator, OperatorBase } from '../operators/linear-operator.js';
-import { cg, type CgOptions } from './cg.js';
+import { type CgOptions, cg } from './cg.js';
 
 export type InverseOptions = Pick<CgOptions, 'tolerance' | 'maxSteps' | 'preconditioner'>;
 
@@ -21,8 +21,13 @@ class Inverse extends OperatorBase {
 
   constructor(a: LinearOperator, options: InverseOptions) {
     super({
-      rows: a.rows, columns: a.columns, dtype: a.dtype, device: a.device,
-      symmetric: true, positiveSemidefinite: true, maxBlock: a.maxBlock,
+      rows: a.rows,
+      columns: a.columns,
+      dtype: a.dtype,
+      device: a.device,
+      symmetric: true,
+      positiveSemidefinite: true,
+      maxBlock: a.maxBlock,
       scaling: `inverse of (${a.scaling})`,
       fingerprint: `inverse(${a.fingerprint},${options.tolerance ?? 'default'})`,
     });

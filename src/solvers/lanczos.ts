@@ -124,7 +124,11 @@ class Run {
     });
     const first = this.#block(0);
     try {
-      first.addScaled(this.#startNorms.map((x) => 1 / x), start, 0);
+      first.addScaled(
+        this.#startNorms.map((x) => 1 / x),
+        start,
+        0,
+      );
     } finally {
       first.dispose();
     }
@@ -138,11 +142,11 @@ class Run {
     try {
       await this.#operator.apply(source, target, { signal: this.#options.signal });
       const removed = await Promise.all(this.#each((p) => this.#orthogonalize(p, step)));
-      removed.forEach((r, p) => this.#record(r, p, step));
+      for (const [p, r] of removed.entries()) this.#record(r, p, step);
       if (this.#asymmetry > asymmetryLimit * this.#scale) {
         throw new InputError(
-          `the operator is declared symmetric but is not: vᵀAw and wᵀAv differ by ${this.#asymmetry.toExponential(1)}, `
-          + `${(this.#asymmetry / this.#scale).toExponential(1)} of its size`,
+          `the operator is declared symmetric but is not: vᵀAw and wᵀAv differ by ${this.#asymmetry.toExponential(1)}, ` +
+            `${(this.#asymmetry / this.#scale).toExponential(1)} of its size`,
         );
       }
       const broken = this.#each((p) => p).filter((p) => !this.#continues(p, step));

@@ -32,13 +32,19 @@ export interface SketchOptions {
   readonly prepare?: (omega: Block) => Promise<void>;
 }
 
-export async function sketch(operator: LinearOperator, options: Sampling, { size, block, adjoint, prepare }: SketchOptions): Promise<Sketch> {
+export async function sketch(
+  operator: LinearOperator,
+  options: Sampling,
+  { size, block, adjoint, prepare }: SketchOptions,
+): Promise<Sketch> {
   const held: Block[] = [];
   const hold = (b: Block): Block => {
     held.push(b);
     return b;
   };
-  const dispose = (): void => held.forEach((b) => b.dispose());
+  const dispose = (): void => {
+    for (const b of held) b.dispose();
+  };
   try {
     const omega = hold(drawn(operator, size, options, 0));
     await prepare?.(omega);
@@ -57,7 +63,13 @@ export async function sketch(operator: LinearOperator, options: Sampling, { size
 }
 
 async function multiply(
-  operator: LinearOperator, from: Block, to: Block, size: number, adjoint: boolean, options: Sampling, before: number,
+  operator: LinearOperator,
+  from: Block,
+  to: Block,
+  size: number,
+  adjoint: boolean,
+  options: Sampling,
+  before: number,
 ): Promise<void> {
   await inBlocks(from.count, size, async (start, end) => {
     checkInterrupted(options.signal);
@@ -70,7 +82,11 @@ async function multiply(
       input.dispose();
       output.dispose();
     }
-    options.onProgress?.({ stage: before === 0 ? 'sketch' : 'exact part', products: before + end, total: before + Math.max(before, from.count) });
+    options.onProgress?.({
+      stage: before === 0 ? 'sketch' : 'exact part',
+      products: before + end,
+      total: before + Math.max(before, from.count),
+    });
   });
 }
 
@@ -88,7 +104,9 @@ export function leaveOneOut(r: Float64Array, k: number): Float64Array {
       squares += value * value;
     }
     if (!(squares > 0 && squares < Number.POSITIVE_INFINITY)) {
-      throw new ComputationError('the sketch is singular to working precision: compute in float64 or take fewer products');
+      throw new ComputationError(
+        'the sketch is singular to working precision: compute in float64 or take fewer products',
+      );
     }
     const length = Math.sqrt(squares);
     for (let j = i; j < k; j += 1) s[i * k + j] = (s[i * k + j] as number) / length;

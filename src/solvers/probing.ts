@@ -3,7 +3,7 @@ import { InputError } from '../base/errors.js';
 import type { LinearOperator } from '../operators/linear-operator.js';
 import { bytesPerElement } from '../program/format.js';
 import { mustBeCount } from './checks.js';
-import { basisBytes, lanczos, type LanczosRun } from './lanczos.js';
+import { basisBytes, type LanczosRun, lanczos } from './lanczos.js';
 import type { RunOptions } from './progress.js';
 
 export interface ProbingOptions extends RunOptions {
@@ -45,8 +45,8 @@ export function planProbing(operator: LinearOperator, options: ProbingOptions, r
   const fitting = memory === undefined ? probes : Math.floor((memory - reserved * vector) / each);
   if (!(fitting >= 1)) {
     throw new InputError(
-      `one probe of ${actual} steps needs ${reserved * vector + each} bytes, more than the memory limit of `
-      + `${String(memory)}: take fewer steps or raise the limit`,
+      `one probe of ${actual} steps needs ${reserved * vector + each} bytes, more than the memory limit of ` +
+        `${String(memory)}: take fewer steps or raise the limit`,
     );
   }
   const most = Math.min(probes, fitting, operator.maxBlock ?? probes);
@@ -57,7 +57,10 @@ export function planProbing(operator: LinearOperator, options: ProbingOptions, r
 
 /** Runs every group and hands it to `visit` while its bases are there. */
 export async function probe(
-  operator: LinearOperator, plan: ProbingPlan, options: RunOptions, visit: (run: LanczosRun) => void,
+  operator: LinearOperator,
+  plan: ProbingPlan,
+  options: RunOptions,
+  visit: (run: LanczosRun) => void,
 ): Promise<void> {
   const { steps, probes, seed, distribution } = plan;
   for (let from = 0; from < probes; from += plan.group) {
@@ -67,10 +70,16 @@ export async function probe(
     try {
       start.fillRandom(distribution, seed, from);
       run = await lanczos(operator, start, {
-        steps, seed, stream: 2 ** 30 + from * steps, signal: options.signal,
-        onStep: (step) => options.onProgress?.({
-          stage: 'Lanczos', products: from * steps + count * step, total: probes * steps,
-        }),
+        steps,
+        seed,
+        stream: 2 ** 30 + from * steps,
+        signal: options.signal,
+        onStep: (step) =>
+          options.onProgress?.({
+            stage: 'Lanczos',
+            products: from * steps + count * step,
+            total: probes * steps,
+          }),
       });
       visit(run);
     } finally {

@@ -4,11 +4,11 @@
  */
 import type { LinearOperator } from '../operators/linear-operator.js';
 import { mustBePositive, mustBeSymmetric } from './checks.js';
-import { density, type Density } from './density.js';
+import { type Density, density } from './density.js';
 import { type Eigenvalue, ExtremeVectors } from './extremes.js';
-import { planProbing, probe, type ProbingOptions } from './probing.js';
-import { quadrature, type Quadrature } from './quadrature.js';
-import { estimate, type Estimate } from './statistics.js';
+import { type ProbingOptions, planProbing, probe } from './probing.js';
+import { type Quadrature, quadrature } from './quadrature.js';
+import { type Estimate, estimate } from './statistics.js';
 
 export interface SpectrumOptions extends ProbingOptions {
   /** Standard deviation of the density's kernel, in units of eigenvalues. Default: see kernelWidth. */
@@ -79,10 +79,18 @@ export async function spectrum(operator: LinearOperator, options: SpectrumOption
     const total = probes * steps + products;
     options.onProgress?.({ stage: 'residuals', products: total, total });
     return {
-      dimension, largest, smallest, ritz,
+      dimension,
+      largest,
+      smallest,
+      ritz,
       trace: estimate(forms),
       density: density(ritz, dimension, options.width),
-      steps, probes, seed, products: total, converged, asymmetry,
+      steps,
+      probes,
+      seed,
+      products: total,
+      converged,
+      asymmetry,
       seconds: (performance.now() - started) / 1000,
     };
   } finally {

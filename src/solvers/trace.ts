@@ -3,9 +3,9 @@ import { ComputationError, InputError } from '../base/errors.js';
 import type { LinearOperator } from '../operators/linear-operator.js';
 import { mustBeCount, mustBeSquare, mustBeSymmetric } from './checks.js';
 import { deflatedSamples, type Sampling, samples } from './hutchinson.js';
-import { planProbing, probe, type ProbingOptions } from './probing.js';
+import { type ProbingOptions, planProbing, probe } from './probing.js';
 import { evaluate, quadrature } from './quadrature.js';
-import { estimate, type Estimate } from './statistics.js';
+import { type Estimate, estimate } from './statistics.js';
 import { xtrace } from './xtrace.js';
 
 /**
@@ -45,7 +45,11 @@ export async function trace(operator: LinearOperator, options: TraceOptions = {}
   return { ...result, method, seconds: (performance.now() - started) / 1000 };
 }
 
-type Method = (operator: LinearOperator, products: number, options: Sampling) => Promise<Estimate & { products: number }>;
+type Method = (
+  operator: LinearOperator,
+  products: number,
+  options: Sampling,
+) => Promise<Estimate & { products: number }>;
 
 const methods: Record<TraceMethod, Method> = {
   hutchinson: async (operator, products, options) => {
@@ -86,11 +90,14 @@ export async function functionTrace(operator: LinearOperator, options: FunctionT
   const { function: chosen } = options;
   const name = typeof chosen === 'string' ? chosen : 'the function';
   const f = typeof chosen === 'string' ? (matrixFunctions[chosen] as ((x: number) => number) | undefined) : chosen;
-  if (f === undefined) throw new InputError(`function must be one of ${Object.keys(matrixFunctions).join(', ')}, not ${name}`);
+  if (f === undefined)
+    throw new InputError(`function must be one of ${Object.keys(matrixFunctions).join(', ')}, not ${name}`);
   const checked = (x: number): number => {
     const y = f(x);
     if (!Number.isFinite(y)) {
-      throw new ComputationError(`${name} of the eigenvalue estimate ${x} is ${y}: shift the operator, or take another function`);
+      throw new ComputationError(
+        `${name} of the eigenvalue estimate ${x} is ${y}: shift the operator, or take another function`,
+      );
     }
     return y;
   };

@@ -1,7 +1,6 @@
 /**
  * Eigenvalues and eigenvectors of a real symmetric tridiagonal matrix, in float64: implicitly shifted QR with
- * Wilkinson's shift (Golub & Van Loan, Matrix Computations, 4th ed., §8.3). A bulge runs from the end with the
- * larger entries to the one with the smaller, so that graded matrices keep their small eigenvalues.
+ * Wilkinson's shift (Golub & Van Loan, Matrix Computations, 4th ed., §8.3).
  */
 import { ComputationError, InternalError } from '../base/errors.js';
 
@@ -24,7 +23,9 @@ const sweepLimit = 30;
  * O(n²), with them O(n³). Throws ComputationError for entries that are not finite.
  */
 export function tridiagonalEigen(
-  diagonal: ArrayLike<number>, coupling: ArrayLike<number>, options: { vectors?: boolean } = {},
+  diagonal: ArrayLike<number>,
+  coupling: ArrayLike<number>,
+  options: { vectors?: boolean } = {},
 ): TridiagonalEigen {
   const n = diagonal.length;
   if (n < 1 || coupling.length !== n - 1) {
@@ -47,10 +48,17 @@ export function tridiagonalEigen(
 
   const order = Uint32Array.from({ length: n }, (_, i) => i).sort((a, b) => at(d, a) - at(d, b));
   const sorted = new Float64Array(n * width);
-  order.forEach((from, to) => sorted.set(rows.subarray(from * width, (from + 1) * width), to * width));
+  order.forEach((from, to) => {
+    sorted.set(rows.subarray(from * width, (from + 1) * width), to * width);
+  });
   const values = Float64Array.from(order, (i) => at(d, i) * scale);
   const component = (j: number): Float64Array => Float64Array.from(values, (_, i) => at(sorted, i * width + j));
-  return { values, first: component(0), last: component(width - 1), vectors: options.vectors === true ? sorted : undefined };
+  return {
+    values,
+    first: component(0),
+    last: component(width - 1),
+    vectors: options.vectors === true ? sorted : undefined,
+  };
 }
 
 /** Divides by the largest entry, a power of two apart, so that squares neither overflow nor vanish. */
@@ -78,10 +86,10 @@ function iterate(d: Float64Array, e: Float64Array, rows: Float64Array, width: nu
     }
     let low = high - 1;
     while (low > 0 && !negligible(d, e, low - 1)) low -= 1;
-    if (sweeps >= sweepLimit * d.length) throw new ComputationError('the tridiagonal eigenvalue iteration did not converge');
+    if (sweeps >= sweepLimit * d.length)
+      throw new ComputationError('the tridiagonal eigenvalue iteration did not converge');
     sweeps += 1;
-    if (Math.abs(at(d, low)) >= Math.abs(at(d, high))) sweep(d, e, rows, width, low, high);
-    else sweep(d, e, rows, width, high, low);
+    sweep(d, e, rows, width, low, high);
   }
 }
 
@@ -92,37 +100,32 @@ function negligible(d: Float64Array, e: Float64Array, i: number): boolean {
   return at(e, i) === 0;
 }
 
-/** One implicit QR step on the block between `start` and `end` (either may be the larger index). */
-function sweep(d: Float64Array, e: Float64Array, rows: Float64Array, width: number, start: number, end: number): void {
-  const step = start < end ? 1 : -1;
-  const between = (i: number): number => (step > 0 ? i : i - 1); // index of the coupling of i and i + step
+/** One implicit QR step on the block low … high, with the eigenvalue of its last 2 × 2 nearer to the last entry. */
+function sweep(d: Float64Array, e: Float64Array, rows: Float64Array, width: number, low: number, high: number): void {
+  const tail = at(e, high - 1);
+  const half = (at(d, high - 1) - at(d, high)) / 2;
+  const shift = at(d, high) - (tail * tail) / (half + (half < 0 ? -1 : 1) * Math.hypot(half, tail));
 
-  // The eigenvalue of the last 2 × 2 block that is nearer to its last entry.
-  const tail = at(e, between(end - step));
-  const half = (at(d, end - step) - at(d, end)) / 2;
-  const shift = at(d, end) - (tail * tail) / (half + (half < 0 ? -1 : 1) * Math.hypot(half, tail));
-
-  let x = at(d, start) - shift;
-  let bulge = at(e, between(start));
-  for (let i = start; i !== end; i += step) {
-    const next = i + step;
+  let x = at(d, low) - shift;
+  let bulge = at(e, low);
+  for (let i = low; i < high; i += 1) {
     const length = Math.hypot(x, bulge);
     const c = length === 0 ? 1 : x / length;
     const s = length === 0 ? 0 : bulge / length;
-    if (i !== start) e[between(i - step)] = length;
+    if (i > low) e[i - 1] = length;
 
-    const coupling = at(e, between(i));
-    const mixed = 2 * c * coupling + s * (at(d, next) - at(d, i));
+    const coupling = at(e, i);
+    const mixed = 2 * c * coupling + s * (at(d, i + 1) - at(d, i));
     d[i] = at(d, i) + s * mixed;
-    d[next] = at(d, next) - s * mixed;
+    d[i + 1] = at(d, i + 1) - s * mixed;
     x = c * mixed - coupling;
-    e[between(i)] = x;
-    if (next !== end) {
-      const beyond = at(e, between(next));
+    e[i] = x;
+    if (i + 1 < high) {
+      const beyond = at(e, i + 1);
       bulge = s * beyond;
-      e[between(next)] = c * beyond;
+      e[i + 1] = c * beyond;
     }
-    rotate(rows, i * width, next * width, width, c, s);
+    rotate(rows, i * width, (i + 1) * width, width, c, s);
   }
 }
 

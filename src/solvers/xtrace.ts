@@ -4,15 +4,24 @@ import type { Block } from '../device/block.js';
 import type { LinearOperator } from '../operators/linear-operator.js';
 import { blockSize, type Sampling } from './hutchinson.js';
 import { leaveOneOut, sketch } from './leave-one-out.js';
-import { estimate, type Estimate } from './statistics.js';
+import { type Estimate, estimate } from './statistics.js';
 
 /** tr A from at most `products` vectors, half of them random. */
-export async function xtrace(operator: LinearOperator, products: number, options: Sampling): Promise<Estimate & { products: number }> {
+export async function xtrace(
+  operator: LinearOperator,
+  products: number,
+  options: Sampling,
+): Promise<Estimate & { products: number }> {
   const n = operator.rows;
   const k = Math.min(Math.floor(products / 2), n);
   const block = blockSize(operator, k, 1, 3 * k, options.memory);
-  const prepare = async (omega: Block): Promise<void> => omega.scale((await omega.norms()).map((x) => Math.sqrt(n) / x));
-  const parts = await sketch(operator, { ...options, distribution: 'normal' }, { size: k, block, adjoint: false, prepare });
+  const prepare = async (omega: Block): Promise<void> =>
+    omega.scale((await omega.norms()).map((x) => Math.sqrt(n) / x));
+  const parts = await sketch(
+    operator,
+    { ...options, distribution: 'normal' },
+    { size: k, block, adjoint: false, prepare },
+  );
   try {
     const { omega, q, z, r, dropped, products: used } = parts;
     const exact = q.count === 0 ? 0 : (await q.dots(z)).reduce((a, b) => a + b, 0);
@@ -29,10 +38,17 @@ export async function xtrace(operator: LinearOperator, products: number, options
 
 /** The estimate without vector i, for each i. W = QᵀΩ, H = QᵀZ, T = ZᵀΩ, all k × k, row-major. */
 function leaveOneOutTraces(
-  n: number, k: number, exact: number, r: Float64Array, w: Float64Array, h: Float64Array, t: Float64Array,
+  n: number,
+  k: number,
+  exact: number,
+  r: Float64Array,
+  w: Float64Array,
+  h: Float64Array,
+  t: Float64Array,
 ): number[] {
   const s = leaveOneOut(r, k);
-  const columnOf = (a: Float64Array, i: number): Float64Array => Float64Array.from({ length: k }, (_, j) => a[j * k + i] as number);
+  const columnOf = (a: Float64Array, i: number): Float64Array =>
+    Float64Array.from({ length: k }, (_, j) => a[j * k + i] as number);
   return Array.from({ length: k }, (_, i) => {
     const si = s.subarray(i * k, (i + 1) * k);
     const [wi, ti, ri] = [columnOf(w, i), columnOf(t, i), columnOf(r, i)];
@@ -42,8 +58,8 @@ function leaveOneOutTraces(
     const sw = dot(si, wi);
     const kappa = (n - k + 1) / (n - dot(wi, wi) + sw * sw);
     // ωᵀ(I − PPᵀ)A(I − PPᵀ)ω with P = Q(I − s sᵀ), the basis without vector i
-    const rest = -dot(ti, wi) + dot(wi, hw) + sw * (dot(si, ri) - dot(si, hw)) + sw * sw * shs
-      + sw * (dot(ti, si) - dot(wi, hs));
+    const rest =
+      -dot(ti, wi) + dot(wi, hw) + sw * (dot(si, ri) - dot(si, hw)) + sw * sw * shs + sw * (dot(ti, si) - dot(wi, hs));
     return exact - shs + kappa * rest;
   });
 }

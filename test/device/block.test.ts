@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { InputError, InternalError, InterruptedError, MissingEnvironmentError, OutOfMemoryError, ShapeError } from '../../src/base/errors.js';
+import {
+  InputError,
+  InternalError,
+  InterruptedError,
+  MissingEnvironmentError,
+  OutOfMemoryError,
+  ShapeError,
+} from '../../src/base/errors.js';
 import { Device } from '../../src/device/device.js';
 import { type DeviceName, openDevice } from '../../src/device/open.js';
 import { checkInterrupted } from '../../src/operators/linear-operator.js';
@@ -12,7 +19,8 @@ describe.each(devices)('blocks on %s', (_, open) => {
 
   describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     const u = dtype === 'float32' ? 2 ** -24 : 2 ** -53;
-    const round = (x: Float64Array): Float64Array => (dtype === 'float32' ? Float64Array.from(Float32Array.from(x)) : x);
+    const round = (x: Float64Array): Float64Array =>
+      dtype === 'float32' ? Float64Array.from(Float32Array.from(x)) : x;
     const [k, d] = [5, 700];
     const values = round(normals(k * d, 1));
     const filled = (): ReturnType<Device['block']> => {
@@ -34,7 +42,9 @@ describe.each(devices)('blocks on %s', (_, open) => {
       const middle = block.elements(10, 12);
       expect(await middle.rows(4, 5).readFloat64()).toEqual(row(4).slice(10, 12));
       middle.write(Float64Array.from({ length: 10 }, (_unused, i) => i));
-      expect((await block.rows(2, 3).readFloat64()).slice(9, 13)).toEqual(Float64Array.of(row(2)[9] as number, 4, 5, row(2)[12] as number));
+      expect((await block.rows(2, 3).readFloat64()).slice(9, 13)).toEqual(
+        Float64Array.of(row(2)[9] as number, 4, 5, row(2)[12] as number),
+      );
     });
 
     it('copies what it writes at once', async () => {
@@ -51,11 +61,22 @@ describe.each(devices)('blocks on %s', (_, open) => {
       // roundings of the reference's and the device's partial sums, random in sign: √d of Σ|ab| ≤ 2d each
       const bound = 2 * Math.sqrt(d) * 2 * d * u;
       for (let i = 0; i < 2; i += 1) {
-        for (let j = 0; j < 3; j += 1) expect(Math.abs((g[i * 3 + j] as number) - dot(row(i), row(2 * j)))).toBeLessThanOrEqual(bound);
+        for (let j = 0; j < 3; j += 1)
+          expect(Math.abs((g[i * 3 + j] as number) - dot(row(i), row(2 * j)))).toBeLessThanOrEqual(bound);
       }
       const dots = await block.rows(0, 4).dots(block.rows(1, 5));
-      expect(distance(dots, [0, 1, 2, 3].map((i) => dot(row(i), row(i + 1))))).toBeLessThanOrEqual(bound);
-      expect(distance(await block.norms(), [0, 1, 2, 3, 4].map((i) => Math.sqrt(dot(row(i), row(i)))))).toBeLessThanOrEqual(bound);
+      expect(
+        distance(
+          dots,
+          [0, 1, 2, 3].map((i) => dot(row(i), row(i + 1))),
+        ),
+      ).toBeLessThanOrEqual(bound);
+      expect(
+        distance(
+          await block.norms(),
+          [0, 1, 2, 3, 4].map((i) => Math.sqrt(dot(row(i), row(i)))),
+        ),
+      ).toBeLessThanOrEqual(bound);
     });
 
     it('combine, addScaled, scale, copyFrom and zero', async () => {
@@ -66,7 +87,9 @@ describe.each(devices)('blocks on %s', (_, open) => {
       out.combine(Float64Array.of(1, 0, -2, 0, 3, 0.5), block.every(0, 2, 3));
       const expected = Float64Array.from({ length: 2 * d }, (_unused, i) => {
         const e = i % d;
-        return i < d ? (row(0)[e] as number) - 2 * (row(4)[e] as number) : 3 * (row(2)[e] as number) + 0.5 * (row(4)[e] as number);
+        return i < d
+          ? (row(0)[e] as number) - 2 * (row(4)[e] as number)
+          : 3 * (row(2)[e] as number) + 0.5 * (row(4)[e] as number);
       });
       expect(distance(await out.readFloat64(), expected)).toBeLessThanOrEqual(4 * 16 * u);
       out.addScaled(Float64Array.of(2, -1), block.rows(0, 2), 3);
@@ -74,11 +97,15 @@ describe.each(devices)('blocks on %s', (_, open) => {
       expect(distance(await out.readFloat64(), more)).toBeLessThanOrEqual(8 * 48 * u);
       out.copyFrom(block.rows(3, 5));
       out.scale(Float64Array.of(2, -4));
-      expect(await out.readFloat64()).toEqual(Float64Array.from([...row(3).map((x) => 2 * x), ...row(4).map((x) => -4 * x)]));
+      expect(await out.readFloat64()).toEqual(
+        Float64Array.from([...row(3).map((x) => 2 * x), ...row(4).map((x) => -4 * x)]),
+      );
       const many = device.block(dtype, 3, 20); // more vectors than one diagonal combination takes
       many.write(Float64Array.from({ length: 60 }, (_unused, i) => i));
       many.scale(Float64Array.from({ length: 20 }, (_unused, i) => i));
-      expect(await many.readFloat64()).toEqual(Float64Array.from({ length: 60 }, (_unused, i) => i * Math.floor(i / 3)));
+      expect(await many.readFloat64()).toEqual(
+        Float64Array.from({ length: 60 }, (_unused, i) => i * Math.floor(i / 3)),
+      );
     });
 
     it('orthogonalize removes the basis and reports what it did', async () => {
@@ -174,7 +201,9 @@ describe('openDevice', () => {
     native.limit = 100;
     const small = new Device(native, { kind: 'cpu', threads: 1, name: 'small' });
     expect(() => small.block('float64', 100, 1)).toThrow(OutOfMemoryError);
-    await expect(small.guardAsync(() => Promise.reject(Object.assign(new Error('stop'), { code: 'ABORTED' })))).rejects.toThrow(InterruptedError);
+    await expect(
+      small.guardAsync(() => Promise.reject(Object.assign(new Error('stop'), { code: 'ABORTED' }))),
+    ).rejects.toThrow(InterruptedError);
     expect(() => checkInterrupted(AbortSignal.abort())).toThrow(InterruptedError);
   });
 });

@@ -33,18 +33,32 @@ describe.each(devices)('operator algebra on %s', (_, open) => {
     const rows: [string, () => LinearOperator, Matrix][] = [
       ['a matrix', () => operator(c), c],
       ['sum', () => sum([operator(a), operator(b), operator(s)]), Matrix.add(a, b).add(s)],
-      ['sum with coefficients', () => sum([operator(a), operator(b)], [-2, 0.5]), Matrix.sub(Matrix.mul(b, 0.5), Matrix.mul(a, 2))],
+      [
+        'sum with coefficients',
+        () => sum([operator(a), operator(b)], [-2, 0.5]),
+        Matrix.sub(Matrix.mul(b, 0.5), Matrix.mul(a, 2)),
+      ],
       ['scale', () => scale(operator(c), -3), Matrix.mul(c, -3)],
       ['shift', () => shift(operator(a), 1.5), Matrix.add(a, Matrix.eye(n).mul(1.5))],
       ['compose', () => compose([operator(a), operator(b), operator(c)]), a.mmul(b).mmul(c)],
       ['transpose', () => transpose(operator(c)), c.transpose()],
-      ['restrict', () => restrict(operator(a), [{ from: 1, to: 3 }, { from: 4, to: 7 }]), a.selection([1, 2, 4, 5, 6], [1, 2, 4, 5, 6])],
+      [
+        'restrict',
+        () =>
+          restrict(operator(a), [
+            { from: 1, to: 3 },
+            { from: 4, to: 7 },
+          ]),
+        a.selection([1, 2, 4, 5, 6], [1, 2, 4, 5, 6]),
+      ],
     ];
     it.each(rows)(`${dtype} %s equals the dense matrix, and so does its adjoint`, async (_name, make, expected) => {
       const made = make();
       const slack = made.rows > 0 && _name === 'compose' ? 16 * n : 1;
       expect(distance((await dense(made)).to1DArray(), expected.to1DArray())).toBeLessThanOrEqual(bound * slack);
-      expect(distance((await dense(made, true)).to1DArray(), expected.transpose().to1DArray())).toBeLessThanOrEqual(bound * slack);
+      expect(distance((await dense(made, true)).to1DArray(), expected.transpose().to1DArray())).toBeLessThanOrEqual(
+        bound * slack,
+      );
       expect(made.products).toBe(made.rows + made.columns);
     });
   }
@@ -71,7 +85,12 @@ describe.each(devices)('operator algebra on %s', (_, open) => {
     expect(() => compose([a, b])).toThrow(ShapeError);
     expect(() => shift(a, 1)).toThrow(ShapeError);
     expect(() => restrict(b, [{ from: 2, to: 5 }])).toThrow(InputError);
-    expect(() => restrict(b, [{ from: 2, to: 3 }, { from: 2, to: 4 }])).toThrow(InputError);
+    expect(() =>
+      restrict(b, [
+        { from: 2, to: 3 },
+        { from: 2, to: 4 },
+      ]),
+    ).toThrow(InputError);
     expect(() => sum([b, toOperator(Matrix.eye(4), { device, dtype: 'float32' })])).toThrow(InputError);
     await expect(b.applyVector(new Float64Array(3))).rejects.toThrow(ShapeError);
   });

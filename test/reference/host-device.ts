@@ -35,8 +35,11 @@ function row(dtype: FloatDType, length: number, rows: Rows, r: number): Floats {
   const { bytes } = rows.buffer as HostBuffer;
   const size = dtype === 'float32' ? 4 : 8;
   const start = (rows.offset + r * rows.stride) * size;
-  if (r >= rows.rows || start + length * size > bytes.byteLength) throw coded('INVALID_ARGUMENT', 'row outside its buffer');
-  return dtype === 'float32' ? new Float32Array(bytes.buffer, start, length) : new Float64Array(bytes.buffer, start, length);
+  if (r >= rows.rows || start + length * size > bytes.byteLength)
+    throw coded('INVALID_ARGUMENT', 'row outside its buffer');
+  return dtype === 'float32'
+    ? new Float32Array(bytes.buffer, start, length)
+    : new Float64Array(bytes.buffer, start, length);
 }
 
 const coded = (code: string, message: string): Error => Object.assign(new Error(message), { code });
@@ -58,7 +61,9 @@ export class HostNativeDevice implements NativeDevice {
   allocate(bytes: number): NativeBuffer {
     if (bytes > this.limit) throw coded('OUT_OF_MEMORY', `out of memory: ${bytes} bytes asked for`);
     this.#bytes += bytes;
-    return new HostBuffer(bytes, (n) => { this.#bytes -= n; });
+    return new HostBuffer(bytes, (n) => {
+      this.#bytes -= n;
+    });
   }
 
   write(buffer: NativeBuffer, byteOffset: number, source: ArrayBufferView): void {
@@ -89,7 +94,8 @@ export class HostNativeDevice implements NativeDevice {
     return this.#ask([a.buffer, b.buffer], () => {
       const out = new Float64Array(a.rows * b.rows);
       for (let i = 0; i < a.rows; i += 1) {
-        for (let j = 0; j < b.rows; j += 1) out[i * b.rows + j] = dot(row(dtype, length, a, i), row(dtype, length, b, j));
+        for (let j = 0; j < b.rows; j += 1)
+          out[i * b.rows + j] = dot(row(dtype, length, a, i), row(dtype, length, b, j));
       }
       return out;
     });
@@ -136,7 +142,14 @@ export class HostNativeDevice implements NativeDevice {
     });
   }
 
-  random(dtype: FloatDType, length: number, target: Rows, distribution: Distribution, seed: number, stream: number): void {
+  random(
+    dtype: FloatDType,
+    length: number,
+    target: Rows,
+    distribution: Distribution,
+    seed: number,
+    stream: number,
+  ): void {
     this.#put([], [target.buffer], () => {
       for (let r = 0; r < target.rows; r += 1) {
         const out = row(dtype, length, target, r);

@@ -15,7 +15,10 @@ export function random(seed: number): () => number {
 /** Standard normal numbers by Box and Muller. */
 export function normals(count: number, seed: number): Float64Array {
   const next = random(seed);
-  return Float64Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()));
+  return Float64Array.from(
+    { length: count },
+    () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
+  );
 }
 
 /** rows × columns standard normal. */

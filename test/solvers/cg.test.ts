@@ -31,14 +31,19 @@ function textbookSteps(a: Matrix, b: Float64Array, tolerance: number): number {
 describe.each(devices)('cg on %s', (_, open) => {
   const device = open();
   const n = 60;
-  const easy = withSpectrum(Float64Array.from({ length: n }, (_unused, i) => 1 + i), 1);
+  const easy = withSpectrum(
+    Float64Array.from({ length: n }, (_unused, i) => 1 + i),
+    1,
+  );
   const vectors = (values: Float64Array, dtype: FloatDType = 'float64', size = n): Block => {
     const block = device.block(dtype, size, values.length / size);
     block.write(values);
     return block;
   };
   const dense = (a: Matrix, b: Float64Array, size = n): number[] =>
-    solve(a, Matrix.from1DArray(b.length / size, size, Array.from(b)).transpose()).transpose().to1DArray();
+    solve(a, Matrix.from1DArray(b.length / size, size, Array.from(b)).transpose())
+      .transpose()
+      .to1DArray();
 
   for (const dtype of ['float64', 'float32'] as const) {
     it(`${dtype}: solves several systems at once, to the residual it states`, async () => {
@@ -64,7 +69,10 @@ describe.each(devices)('cg on %s', (_, open) => {
   }
 
   it('needs as many steps as there are different eigenvalues', async () => {
-    const a = withSpectrum(Float64Array.from({ length: n }, (_unused, i) => 1 + (i % 4)), 2);
+    const a = withSpectrum(
+      Float64Array.from({ length: n }, (_unused, i) => 1 + (i % 4)),
+      2,
+    );
     const { outcomes } = await cg(toOperator(a, { device }), vectors(normals(n, 1)), { tolerance: 1e-10 });
     expect(outcomes[0]?.steps).toBe(4);
   });
@@ -73,12 +81,18 @@ describe.each(devices)('cg on %s', (_, open) => {
     const b = Float64Array.from([...new Float64Array(n), ...normals(n, 3)]);
     const x = vectors(Float64Array.from([...normals(n, 5), ...dense(easy, b.slice(n))]));
     const result = await cg(toOperator(easy, { device }), vectors(b), { start: x, tolerance: 1e-10 });
-    expect(result.outcomes.map((o) => [o.status, o.steps])).toEqual([['converged', 0], ['converged', 0]]);
+    expect(result.outcomes.map((o) => [o.status, o.steps])).toEqual([
+      ['converged', 0],
+      ['converged', 0],
+    ]);
     expect((await result.solution.readFloat64()).slice(0, n)).toEqual(new Float64Array(n));
   });
 
   it('stops at negative curvature and says what to do', async () => {
-    const a = withSpectrum(Float64Array.from({ length: n }, (_unused, i) => i - 10), 1);
+    const a = withSpectrum(
+      Float64Array.from({ length: n }, (_unused, i) => i - 10),
+      1,
+    );
     const { outcomes, converged } = await cg(toOperator(a, { device }), vectors(normals(n, 1)));
     expect(converged).toBe(false);
     expect(outcomes[0]?.status).toBe('negative curvature');
@@ -89,15 +103,30 @@ describe.each(devices)('cg on %s', (_, open) => {
     const a = Matrix.diag(Array.from({ length: n }, (_unused, i) => (i === 0 ? -1 : i)));
     const first = new Float64Array(n).fill(1, 0, 1);
     const second = normals(n, 1).fill(0, 0, 1);
-    const { outcomes, solution } = await cg(toOperator(a, { device }), vectors(Float64Array.from([...first, ...second])), { tolerance: 1e-10 });
+    const { outcomes, solution } = await cg(
+      toOperator(a, { device }),
+      vectors(Float64Array.from([...first, ...second])),
+      { tolerance: 1e-10 },
+    );
     expect(outcomes.map((o) => o.status)).toEqual(['negative curvature', 'converged']);
     const x = (await solution.readFloat64()).slice(n);
-    expect(distance(x, second.map((v, i) => (i === 0 ? 0 : v / i)))).toBeLessThanOrEqual(1e-9);
+    expect(
+      distance(
+        x,
+        second.map((v, i) => (i === 0 ? 0 : v / i)),
+      ),
+    ).toBeLessThanOrEqual(1e-9);
   });
 
   it('stops where rounding errors stop it', async () => {
-    const a = withSpectrum(Float64Array.from({ length: n }, (_unused, i) => 10 ** (-i / 10)), 1);
-    const result = await cg(toOperator(a, { device, dtype: 'float32' }), vectors(normals(n, 1), 'float32'), { tolerance: 1e-9, maxSteps: 2000 });
+    const a = withSpectrum(
+      Float64Array.from({ length: n }, (_unused, i) => 10 ** (-i / 10)),
+      1,
+    );
+    const result = await cg(toOperator(a, { device, dtype: 'float32' }), vectors(normals(n, 1), 'float32'), {
+      tolerance: 1e-9,
+      maxSteps: 2000,
+    });
     expect(result.converged).toBe(false);
     expect(result.outcomes[0]?.residual).toBeGreaterThan(1e-9);
     expect(['stagnated', 'step limit', 'negative curvature']).toContain(result.outcomes[0]?.status);
@@ -105,16 +134,25 @@ describe.each(devices)('cg on %s', (_, open) => {
   });
 
   it('reports the step limit, with the residual reached', async () => {
-    const a = withSpectrum(Float64Array.from({ length: n }, (_unused, i) => 1.3 ** i), 1);
+    const a = withSpectrum(
+      Float64Array.from({ length: n }, (_unused, i) => 1.3 ** i),
+      1,
+    );
     const { outcomes } = await cg(toOperator(a, { device }), vectors(normals(n, 1)), { maxSteps: 5 });
     expect(outcomes[0]).toMatchObject({ status: 'step limit', steps: 5 });
   });
 
   it('true residuals on the way cost no steps', async () => {
     const size = 200;
-    const a = withSpectrum(Float64Array.from({ length: size }, (_unused, i) => 10 ** ((-4 * i) / (size - 1))), 1);
+    const a = withSpectrum(
+      Float64Array.from({ length: size }, (_unused, i) => 10 ** ((-4 * i) / (size - 1))),
+      1,
+    );
     const b = normals(size, 2);
-    const { outcomes } = await cg(toOperator(a, { device }), vectors(b, 'float64', size), { maxSteps: 3000, tolerance: 1e-8 });
+    const { outcomes } = await cg(toOperator(a, { device }), vectors(b, 'float64', size), {
+      maxSteps: 3000,
+      tolerance: 1e-8,
+    });
     const textbook = textbookSteps(a, b, 1e-8);
     expect(textbook).toBeGreaterThan(150); // several checks lie on the way
     expect(outcomes[0]?.status).toBe('converged');
@@ -123,7 +161,13 @@ describe.each(devices)('cg on %s', (_, open) => {
 
   it('a preconditioner changes the way, not the answer', async () => {
     const d = Float64Array.from({ length: n }, (_unused, i) => 10 ** (i / 15));
-    const a = Matrix.add(Matrix.diag(Array.from(d)), withSpectrum(new Float64Array(n).fill(1).map((_unused, i) => (i < 3 ? 1 : 0.1)), 4));
+    const a = Matrix.add(
+      Matrix.diag(Array.from(d)),
+      withSpectrum(
+        new Float64Array(n).fill(1).map((_unused, i) => (i < 3 ? 1 : 0.1)),
+        4,
+      ),
+    );
     const m = toOperator(Matrix.diag(Array.from(d, (x) => 1 / x)), { device });
     const b = normals(n, 6);
     const plain = await cg(toOperator(a, { device }), vectors(b), { tolerance: 1e-10 });
@@ -154,7 +198,10 @@ describe.each(devices)('cg on %s', (_, open) => {
 describe.each(devices)('inverse on %s', (_, open) => {
   const device = open();
   it('multiplies by the inverse', async () => {
-    const a = withSpectrum(Float64Array.from({ length: 12 }, (_unused, i) => 1 + i), 3);
+    const a = withSpectrum(
+      Float64Array.from({ length: 12 }, (_unused, i) => 1 + i),
+      3,
+    );
     const made = inverse(toOperator(a, { device }), { tolerance: 1e-13 });
     const block = await made.apply(Float64Array.from(Matrix.eye(12).to1DArray()));
     expect(distance(await block.readFloat64(), invert(a).to1DArray())).toBeLessThanOrEqual(1e-12);

@@ -2,7 +2,7 @@ import { Matrix } from 'ml-matrix';
 import { describe, expect, it } from 'vitest';
 import { ComputationError, InputError, InterruptedError } from '../../src/base/errors.js';
 import { linearOperator, toOperator } from '../../src/operators/user-operator.js';
-import { diagonal, type DiagonalMethod } from '../../src/solvers/diagonal.js';
+import { type DiagonalMethod, diagonal } from '../../src/solvers/diagonal.js';
 import { devices } from '../reference/devices.js';
 import { distance, gaussian, symmetric, withSpectrum } from '../reference/matrices.js';
 
@@ -21,17 +21,34 @@ describe.each(devices)('diagonal on %s', (_, open) => {
 
   it.each(methods)('%s: entries lie within their errors', async (method) => {
     const matrix = symmetric(80, 4);
-    const { estimate, standardError } = await diagonal(toOperator(matrix, { device }), { method, products: 80, seed: 1 });
+    const { estimate, standardError } = await diagonal(toOperator(matrix, { device }), {
+      method,
+      products: 80,
+      seed: 1,
+    });
     // beyond 3 standard errors with at least 39 degrees of freedom: 0.5 % of 80 entries, so 5 have probability 1e-4
-    const misses = matrix.diag().filter((truth, i) => !(Math.abs((estimate[i] as number) - truth) <= 3 * (standardError?.[i] as number) + 1e-13));
+    const misses = matrix
+      .diag()
+      .filter((truth, i) => !(Math.abs((estimate[i] as number) - truth) <= 3 * (standardError?.[i] as number) + 1e-13));
     expect(misses.length).toBeLessThan(5);
   });
 
   it('xdiag: decaying spectra to the published accuracy, within a factor of 3 (algorithm notes §4.6)', async () => {
     const n = 300;
-    const geometric = withSpectrum(Float64Array.from({ length: n }, (_unused, i) => 0.7 ** i), 1, 6);
-    const squares = withSpectrum(Float64Array.from({ length: n }, (_unused, i) => (i + 1) ** -2), 1, 6);
-    for (const [matrix, published] of [[geometric, 1e-8], [squares, 4e-3]] as const) {
+    const geometric = withSpectrum(
+      Float64Array.from({ length: n }, (_unused, i) => 0.7 ** i),
+      1,
+      6,
+    );
+    const squares = withSpectrum(
+      Float64Array.from({ length: n }, (_unused, i) => (i + 1) ** -2),
+      1,
+      6,
+    );
+    for (const [matrix, published] of [
+      [geometric, 1e-8],
+      [squares, 4e-3],
+    ] as const) {
       const truth = matrix.diag();
       const { estimate } = await diagonal(toOperator(matrix, { device }), { method: 'xdiag', products: 120 });
       expect(distance(estimate, truth) / Math.max(...truth.map(Math.abs))).toBeLessThanOrEqual(3 * published);
@@ -66,7 +83,13 @@ describe.each(devices)('diagonal on %s', (_, open) => {
     await expect(diagonal(operator, { products: 0 })).rejects.toThrow(InputError);
     await expect(diagonal(operator, { method: 'xdiag', products: 3 })).rejects.toThrow(InputError);
     await expect(diagonal(operator, { method: 'guess' as DiagonalMethod })).rejects.toThrow(InputError);
-    const broken = linearOperator({ rows: 4, columns: 4, symmetric: true, device: fresh, apply: (x) => x.map(() => Number.NaN) });
+    const broken = linearOperator({
+      rows: 4,
+      columns: 4,
+      symmetric: true,
+      device: fresh,
+      apply: (x) => x.map(() => Number.NaN),
+    });
     for (const method of methods) {
       await expect(diagonal(operator, { method, signal: AbortSignal.abort() })).rejects.toThrow(InterruptedError);
       await expect(diagonal(broken, { method })).rejects.toThrow(ComputationError);

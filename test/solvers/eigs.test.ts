@@ -2,7 +2,7 @@ import { Matrix } from 'ml-matrix';
 import { describe, expect, it } from 'vitest';
 import { ComputationError, InputError, InterruptedError } from '../../src/base/errors.js';
 import { linearOperator, toOperator } from '../../src/operators/user-operator.js';
-import { eigs, type EigsOptions, type Which } from '../../src/solvers/eigs.js';
+import { type EigsOptions, eigs, type Which } from '../../src/solvers/eigs.js';
 import { devices } from '../reference/devices.js';
 import { bulkAndOutliers, distance, eigenvaluesOf, symmetric, withSpectrum } from '../reference/matrices.js';
 
@@ -24,7 +24,13 @@ describe.each(devices)('eigs on %s', (_, open) => {
   describe.each([
     ['random, indefinite', symmetric(120, 1)],
     ['outliers', withSpectrum(bulkAndOutliers(150, 5), 2)],
-    ['spread over six orders', withSpectrum(Float64Array.from({ length: 60 }, (_unused, i) => 10 ** (6 - 0.1 * i)), 3)],
+    [
+      'spread over six orders',
+      withSpectrum(
+        Float64Array.from({ length: 60 }, (_unused, i) => 10 ** (6 - 0.1 * i)),
+        3,
+      ),
+    ],
   ])('%s', (_name, matrix) => {
     const truth = eigenvaluesOf(matrix);
     const size = Math.max(Math.abs(truth[0] as number), Math.abs(truth.at(-1) as number));
@@ -35,7 +41,12 @@ describe.each(devices)('eigs on %s', (_, open) => {
       expect(result.status).toBe('all 7 eigenvalues converged');
       expect(result.converged).toBe(true);
       // a residual r puts an eigenvalue within r of the value
-      expect(distance(result.eigenvalues.map((e) => e.value), expected(truth, k, which))).toBeLessThanOrEqual(1e-9 * size);
+      expect(
+        distance(
+          result.eigenvalues.map((e) => e.value),
+          expected(truth, k, which),
+        ),
+      ).toBeLessThanOrEqual(1e-9 * size);
       for (const e of result.eigenvalues) expect(e.residual).toBeLessThanOrEqual(1e-9 * size);
       expect(result.products).toBe(operator.products);
     });
@@ -55,9 +66,22 @@ describe.each(devices)('eigs on %s', (_, open) => {
   });
 
   it('finds every copy of eigenvalues of multiplicity up to the block size', async () => {
-    const values = Float64Array.of(9, 9, 9, 7, 7, 5, ...Float64Array.from({ length: 114 }, (_unused, i) => Math.cos(i)));
+    const values = Float64Array.of(
+      9,
+      9,
+      9,
+      7,
+      7,
+      5,
+      ...Float64Array.from({ length: 114 }, (_unused, i) => Math.cos(i)),
+    );
     const result = await eigs(toOperator(withSpectrum(values, 4), { device }), { k: 6, block: 3, tolerance: 1e-10 });
-    expect(distance(result.eigenvalues.map((e) => e.value), [9, 9, 9, 7, 7, 5])).toBeLessThanOrEqual(1e-8);
+    expect(
+      distance(
+        result.eigenvalues.map((e) => e.value),
+        [9, 9, 9, 7, 7, 5],
+      ),
+    ).toBeLessThanOrEqual(1e-8);
   });
 
   it.each<[string, Float64Array]>([
@@ -74,8 +98,15 @@ describe.each(devices)('eigs on %s', (_, open) => {
     const size = Math.max(...values.map(Math.abs));
     for (const which of wheres) {
       for (const k of [1, 4]) {
-        const result = await eigs(toOperator(withSpectrum(values, 5), { device }), { k, which, tolerance: 1e-9, block: 2 });
-        const wanted = expected(values, Math.min(k, values.length), which).map((x) => (which === 'magnitude' ? Math.abs(x) : x));
+        const result = await eigs(toOperator(withSpectrum(values, 5), { device }), {
+          k,
+          which,
+          tolerance: 1e-9,
+          block: 2,
+        });
+        const wanted = expected(values, Math.min(k, values.length), which).map((x) =>
+          which === 'magnitude' ? Math.abs(x) : x,
+        );
         const found = result.eigenvalues.map((e) => (which === 'magnitude' ? Math.abs(e.value) : e.value));
         expect(distance(found, wanted)).toBeLessThanOrEqual(1e-8 * size);
         expect(result.converged).toBe(true);
@@ -88,7 +119,12 @@ describe.each(devices)('eigs on %s', (_, open) => {
     const truth = eigenvaluesOf(a);
     const usual = await eigs(toOperator(a, { device, dtype: 'float32' }), { k: 3, tolerance: 1e-5 });
     expect(usual.converged).toBe(true);
-    expect(distance(usual.eigenvalues.map((e) => e.value), expected(truth, 3, 'largest'))).toBeLessThanOrEqual(1e-5 * 15);
+    expect(
+      distance(
+        usual.eigenvalues.map((e) => e.value),
+        expected(truth, 3, 'largest'),
+      ),
+    ).toBeLessThanOrEqual(1e-5 * 15);
     const strict = await eigs(toOperator(a, { device, dtype: 'float32' }), { k: 3, tolerance: 1e-12 });
     expect(strict.converged).toBe(false);
     expect(strict.status).toMatch(/0 of 3 .* float64/);
@@ -101,10 +137,17 @@ describe.each(devices)('eigs on %s', (_, open) => {
     const a = toOperator(withSpectrum(bulkAndOutliers(n, 1), 1), { device: fresh });
     const memory = 20 * n * 8;
     let most = 0;
-    const onProgress = (): void => { most = Math.max(most, fresh.allocatedBytes); };
+    const onProgress = (): void => {
+      most = Math.max(most, fresh.allocatedBytes);
+    };
     const result = await eigs(a, { k: 5, memory, tolerance: 1e-8, onProgress });
     expect(result.converged).toBe(true);
-    expect(distance(result.eigenvalues.map((e) => e.value), [50, 45, 40, 35, 30])).toBeLessThanOrEqual(1e-6);
+    expect(
+      distance(
+        result.eigenvalues.map((e) => e.value),
+        [50, 45, 40, 35, 30],
+      ),
+    ).toBeLessThanOrEqual(1e-6);
     expect(most).toBeLessThanOrEqual(memory);
     await fresh.finish();
     expect(fresh.allocatedBytes).toBe(0);
@@ -113,7 +156,13 @@ describe.each(devices)('eigs on %s', (_, open) => {
 
   it('stops at its limit of products and says so', async () => {
     const values = Float64Array.from({ length: 400 }, (_unused, i) => 1 + 1e-4 * i);
-    const operator = linearOperator({ rows: 400, columns: 400, symmetric: true, device, apply: (x) => x.map((v, i) => v * (values[i] as number)) });
+    const operator = linearOperator({
+      rows: 400,
+      columns: 400,
+      symmetric: true,
+      device,
+      apply: (x) => x.map((v, i) => v * (values[i] as number)),
+    });
     const result = await eigs(operator, { k: 3, maxProducts: 30, tolerance: 1e-9 });
     expect(result.converged).toBe(false);
     expect(result.status).toMatch(/more products/);
@@ -122,12 +171,30 @@ describe.each(devices)('eigs on %s', (_, open) => {
 
   it('refuses bad options, asymmetry and NaN; stops when aborted', async () => {
     const operator = toOperator(symmetric(10, 1), { device });
-    const bad: EigsOptions[] = [{ k: 0 }, { tolerance: 0 }, { block: 0 }, { which: 'middle' as Which }, { maxProducts: -1 }];
+    const bad: EigsOptions[] = [
+      { k: 0 },
+      { tolerance: 0 },
+      { block: 0 },
+      { which: 'middle' as Which },
+      { maxProducts: -1 },
+    ];
     for (const options of bad) await expect(eigs(operator, options)).rejects.toThrow(InputError);
     await expect(eigs(operator, { signal: AbortSignal.abort() })).rejects.toThrow(InterruptedError);
-    const skew = linearOperator({ rows: 12, columns: 12, symmetric: true, device, apply: (x) => x.map((v, i) => v * i + (i > 0 ? (x[i - 1] as number) : 0)) });
+    const skew = linearOperator({
+      rows: 12,
+      columns: 12,
+      symmetric: true,
+      device,
+      apply: (x) => x.map((v, i) => v * i + (i > 0 ? (x[i - 1] as number) : 0)),
+    });
     await expect(eigs(skew, { k: 3 })).rejects.toThrow(/declared symmetric but is not/);
-    const broken = linearOperator({ rows: 3, columns: 3, symmetric: true, device, apply: (x) => x.map(() => Number.NaN) });
+    const broken = linearOperator({
+      rows: 3,
+      columns: 3,
+      symmetric: true,
+      device,
+      apply: (x) => x.map(() => Number.NaN),
+    });
     await expect(eigs(broken)).rejects.toThrow(ComputationError);
   });
 });

@@ -5,7 +5,7 @@ import type { Block } from '../../src/device/block.js';
 import type { LinearOperator } from '../../src/operators/linear-operator.js';
 import { linearOperator, toOperator } from '../../src/operators/user-operator.js';
 import type { FloatDType } from '../../src/program/format.js';
-import { lanczos, type LanczosRun, type Tridiagonal } from '../../src/solvers/lanczos.js';
+import { type LanczosRun, lanczos, type Tridiagonal } from '../../src/solvers/lanczos.js';
 import { tridiagonalEigen } from '../../src/solvers/tridiagonal.js';
 import { devices } from '../reference/devices.js';
 import { bulkAndOutliers, distance, normals, symmetric, withSpectrum } from '../reference/matrices.js';
@@ -20,7 +20,10 @@ function starts(operator: LinearOperator, count: number, seed = 7): Block {
 
 const denseT = ({ diagonal, coupling }: Tridiagonal): Matrix => {
   const t = Matrix.diag(Array.from(diagonal));
-  coupling.forEach((b, i) => { t.set(i, i + 1, b); t.set(i + 1, i, b); });
+  coupling.forEach((b, i) => {
+    t.set(i, i + 1, b);
+    t.set(i + 1, i, b);
+  });
   return t;
 };
 
@@ -59,9 +62,12 @@ describe.each(devices)('lanczos on %s', (_, open) => {
           const t = run.tridiagonals[p] as Tridiagonal;
           const left = v.mmul(a);
           const right = denseT(t).mmul(v);
-          for (let i = 0; i < n; i += 1) right.set(steps - 1, i, right.get(steps - 1, i) + t.next * (last[i] as number));
+          for (let i = 0; i < n; i += 1)
+            right.set(steps - 1, i, right.get(steps - 1, i) + t.next * (last[i] as number));
           // per entry: the product of n terms, steps terms removed twice, all at most ‖A‖ ≤ 2√n·1.5
-          expect(distance(left.to1DArray(), right.to1DArray())).toBeLessThanOrEqual((n + 4 * steps) * u * 3 * Math.sqrt(n));
+          expect(distance(left.to1DArray(), right.to1DArray())).toBeLessThanOrEqual(
+            (n + 4 * steps) * u * 3 * Math.sqrt(n),
+          );
           expect(await orthogonalityLoss(run, p)).toBeLessThanOrEqual(20 * u);
         }
         run.dispose();
@@ -73,7 +79,14 @@ describe.each(devices)('lanczos on %s', (_, open) => {
       const n = 1000;
       const values = bulkAndOutliers(n, 5);
       // a diagonal matrix and a dense start vector are as good as any rotation of both
-      const operator = linearOperator({ rows: n, columns: n, symmetric: true, dtype, device, apply: (x) => x.map((xi, i) => xi * (values[i] as number)) });
+      const operator = linearOperator({
+        rows: n,
+        columns: n,
+        symmetric: true,
+        dtype,
+        device,
+        apply: (x) => x.map((xi, i) => xi * (values[i] as number)),
+      });
       const start = starts(operator, 2);
       const run = await lanczos(operator, start, { steps: 90 });
       for (const [p, t] of run.tridiagonals.entries()) {
@@ -121,20 +134,32 @@ describe.each(devices)('lanczos on %s', (_, open) => {
     }
   });
 
-  it.each(['float32', 'float64'] as const)('%s: keeps the structure of a bulk far below the outliers', async (dtype) => {
-    // Couplings in this bulk are 2.5e-6 of ‖A‖: more than float32's rounding (6e-8), not to be taken for a breakdown.
-    const n = 400;
-    const values = Float64Array.from({ length: n }, (_unused, i) => (i < 3 ? 100 : 1e-3 * Math.cos((Math.PI * i) / n)));
-    const operator = linearOperator({ rows: n, columns: n, symmetric: true, dtype, device, apply: (x) => x.map((xi, i) => xi * (values[i] as number)) });
-    const start = starts(operator, 1);
-    const run = await lanczos(operator, start, { steps: 60 });
-    const t = run.tridiagonals[0] as Tridiagonal;
-    expect(t.coupling.every((b) => b > 0)).toBe(true);
-    const { values: ritz } = tridiagonalEigen(t.diagonal, t.coupling);
-    expect(ritz.filter((x) => x > 0.01).length).toBeLessThanOrEqual(3);
-    expect(ritz.filter((x) => Math.abs(x) < 1.1e-3).length).toBeGreaterThanOrEqual(57);
-    run.dispose();
-  });
+  it.each(['float32', 'float64'] as const)(
+    '%s: keeps the structure of a bulk far below the outliers',
+    async (dtype) => {
+      // Couplings in this bulk are 2.5e-6 of ‖A‖: more than float32's rounding (6e-8), not to be taken for a breakdown.
+      const n = 400;
+      const values = Float64Array.from({ length: n }, (_unused, i) =>
+        i < 3 ? 100 : 1e-3 * Math.cos((Math.PI * i) / n),
+      );
+      const operator = linearOperator({
+        rows: n,
+        columns: n,
+        symmetric: true,
+        dtype,
+        device,
+        apply: (x) => x.map((xi, i) => xi * (values[i] as number)),
+      });
+      const start = starts(operator, 1);
+      const run = await lanczos(operator, start, { steps: 60 });
+      const t = run.tridiagonals[0] as Tridiagonal;
+      expect(t.coupling.every((b) => b > 0)).toBe(true);
+      const { values: ritz } = tridiagonalEigen(t.diagonal, t.coupling);
+      expect(ritz.filter((x) => x > 0.01).length).toBeLessThanOrEqual(3);
+      expect(ritz.filter((x) => Math.abs(x) < 1.1e-3).length).toBeGreaterThanOrEqual(57);
+      run.dispose();
+    },
+  );
 
   it('gives the same numbers whichever start vectors run together', async () => {
     const operator = toOperator(symmetric(25, 4), { device });
@@ -151,7 +176,13 @@ describe.each(devices)('lanczos on %s', (_, open) => {
     await expect(lanczos(honest, starts(honest, 1), { steps: 2 })).rejects.toThrow(InputError);
     const g = symmetric(10, 1);
     g.set(0, 9, g.get(0, 9) + 2);
-    const liar = linearOperator({ rows: 10, columns: 10, symmetric: true, device, apply: (x) => Float64Array.from(g.mmul(Matrix.columnVector(x)).to1DArray()) });
+    const liar = linearOperator({
+      rows: 10,
+      columns: 10,
+      symmetric: true,
+      device,
+      apply: (x) => Float64Array.from(g.mmul(Matrix.columnVector(x)).to1DArray()),
+    });
     await expect(lanczos(liar, starts(liar, 1), { steps: 5 })).rejects.toThrow(/declared symmetric but is not/);
   });
 
@@ -186,7 +217,9 @@ describe.each(devices)('lanczos on %s', (_, open) => {
       steps.push(step);
       if (step === 4) controller.abort();
     };
-    await expect(lanczos(operator, starts(operator, 2), { steps: 15, signal: controller.signal, onStep })).rejects.toThrow(InterruptedError);
+    await expect(
+      lanczos(operator, starts(operator, 2), { steps: 15, signal: controller.signal, onStep }),
+    ).rejects.toThrow(InterruptedError);
     expect(steps).toEqual([1, 2, 3, 4]);
   });
 });

@@ -56,12 +56,20 @@ describe.each(devices)('leave-one-out estimates on %s', (_, open) => {
       const q = basis(vectors, i);
       const projected = q.mmul(q.transpose()).mmul(a);
       const w = vectors.getColumnVector(i);
-      return Matrix.add(Matrix.columnVector(projected.diag()), Matrix.mul(w, Matrix.sub(a.mmul(w), projected.mmul(w)))).to1DArray();
+      return Matrix.add(
+        Matrix.columnVector(projected.diag()),
+        Matrix.mul(w, Matrix.sub(a.mmul(w), projected.mmul(w))),
+      ).to1DArray();
     });
     const result = await diagonal(toOperator(a, { device }), { method: 'xdiag', products: 2 * k, seed });
     const column = (e: number): number[] => samples.map((s) => s[e] as number);
     const means = Array.from({ length: n }, (_unused, e) => column(e).reduce((s, x) => s + x, 0) / k);
     expect(distance(result.estimate, means)).toBeLessThanOrEqual(1e-11);
-    expect(distance(result.standardError as Float64Array, means.map((_unused, e) => spread(column(e))))).toBeLessThanOrEqual(1e-11);
+    expect(
+      distance(
+        result.standardError as Float64Array,
+        means.map((_unused, e) => spread(column(e))),
+      ),
+    ).toBeLessThanOrEqual(1e-11);
   });
 });

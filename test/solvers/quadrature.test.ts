@@ -19,7 +19,8 @@ describe.each(devices)('quadrature on %s', (_, open) => {
     const q = quadrature(run.tridiagonals[0] as Tridiagonal);
     const moment = (degree: number): number => {
       let v = Float64Array.from(z);
-      for (let i = 0; i < degree; i += 1) v = Float64Array.from(matrix.to2DArray(), (row) => row.reduce((s, x, j) => s + x * (v[j] as number), 0));
+      for (let i = 0; i < degree; i += 1)
+        v = Float64Array.from(matrix.to2DArray(), (row) => row.reduce((s, x, j) => s + x * (v[j] as number), 0));
       return v.reduce((s, x, i) => s + x * (z[i] as number), 0) / z.reduce((s, x) => s + x * x, 0);
     };
     for (let degree = 0; degree <= 2 * steps - 1; degree += 1) {
@@ -33,7 +34,15 @@ describe.each(devices)('quadrature on %s', (_, open) => {
 
 describe('statistics', () => {
   it('quantiles of Student’s t, as tabulated', () => {
-    const table: [number, number][] = [[1, 12.7062], [2, 4.30265], [3, 3.18245], [4, 2.77645], [9, 2.26216], [30, 2.04227], [1000, 1.96234]];
+    const table: [number, number][] = [
+      [1, 12.7062],
+      [2, 4.30265],
+      [3, 3.18245],
+      [4, 2.77645],
+      [9, 2.26216],
+      [30, 2.04227],
+      [1000, 1.96234],
+    ];
     for (const [freedom, t] of table) expect(tQuantile(0.95, freedom)).toBeCloseTo(t, freedom === 1 ? 4 : 5);
   });
 

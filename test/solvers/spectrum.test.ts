@@ -5,14 +5,23 @@ import type { LinearOperator } from '../../src/operators/linear-operator.js';
 import { linearOperator, toOperator } from '../../src/operators/user-operator.js';
 import type { FloatDType } from '../../src/program/format.js';
 import { integrate, kernelWidth } from '../../src/solvers/density.js';
-import { spectrum, type SpectrumResult } from '../../src/solvers/spectrum.js';
+import { type SpectrumResult, spectrum } from '../../src/solvers/spectrum.js';
 import { devices } from '../reference/devices.js';
 import { bulkAndOutliers, distance, eigenvaluesOf, symmetric, withSpectrum } from '../reference/matrices.js';
 
-function diagonal(values: Float64Array, device: Device, dtype: FloatDType = 'float64', maxBlock?: number): LinearOperator {
+function diagonal(
+  values: Float64Array,
+  device: Device,
+  dtype: FloatDType = 'float64',
+  maxBlock?: number,
+): LinearOperator {
   const n = values.length;
   return linearOperator({
-    rows: n, columns: n, symmetric: true, device, dtype,
+    rows: n,
+    columns: n,
+    symmetric: true,
+    device,
+    dtype,
     ...(maxBlock === undefined ? {} : { maxBlock }),
     apply: (x) => x.map((xi, i) => xi * (values[i] as number)),
   });
@@ -34,7 +43,9 @@ function checkForm(result: SpectrumResult): void {
   expect(grid.every((x, i) => i === 0 || x > (grid[i - 1] as number))).toBe(true);
   expect(Math.abs(integrate(grid, value) - 1)).toBeLessThanOrEqual(1e-12);
   if (result.probes > 1) {
-    expect(value.every((v, i) => (lower[i] as number) >= 0 && (lower[i] as number) <= v && v <= (upper[i] as number))).toBe(true);
+    expect(
+      value.every((v, i) => (lower[i] as number) >= 0 && (lower[i] as number) <= v && v <= (upper[i] as number)),
+    ).toBe(true);
   }
   const most = Math.max(...value);
   expect(Math.max(value[0] as number, value.at(-1) as number)).toBeLessThanOrEqual(1e-10 * most); // nothing is cut off
@@ -76,7 +87,8 @@ describe.each(devices)('spectrum on %s', (_, open) => {
     expect(distance(valuesOf(result.smallest), all.slice(0, count))).toBeLessThanOrEqual(1e-12 * size);
     expect(distance(valuesOf(result.largest), all.slice(-count).reverse())).toBeLessThanOrEqual(1e-12 * size);
     expect(result.converged).toBe(true);
-    for (const { residual } of [...result.largest, ...result.smallest]) expect(residual).toBeLessThanOrEqual(1e-12 * size);
+    for (const { residual } of [...result.largest, ...result.smallest])
+      expect(residual).toBeLessThanOrEqual(1e-12 * size);
     expect(result.products).toBe(4 * n + new Set([...valuesOf(result.largest), ...valuesOf(result.smallest)]).size);
   });
 
@@ -124,7 +136,9 @@ describe.each(devices)('spectrum on %s', (_, open) => {
     let inside = 0;
     let reliable = 0;
     grid.forEach((x, i) => {
-      const truth = values.reduce((s, v) => s + Math.exp(-0.5 * ((x - v) / width) ** 2), 0) / (values.length * width * Math.sqrt(2 * Math.PI));
+      const truth =
+        values.reduce((s, v) => s + Math.exp(-0.5 * ((x - v) / width) ** 2), 0) /
+        (values.length * width * Math.sqrt(2 * Math.PI));
       if (unreliable[i] === true) return;
       reliable += 1;
       expect(Math.abs((value[i] as number) - truth)).toBeLessThanOrEqual(0.2 * truth);
@@ -169,13 +183,17 @@ describe.each(devices)('spectrum on %s', (_, open) => {
     const vector = 150 * 8;
     const memory = (40 + 2 * 12) * vector;
     let most = 0;
-    const onProgress = (): void => { most = Math.max(most, fresh.allocatedBytes); };
+    const onProgress = (): void => {
+      most = Math.max(most, fresh.allocatedBytes);
+    };
     await spectrum(toOperator(symmetric(150, 1), { device: fresh }), { steps: 10, probes: 7, memory, onProgress });
     expect(most).toBeGreaterThan(0);
     expect(most).toBeLessThanOrEqual(memory);
     await fresh.finish();
     expect(fresh.allocatedBytes).toBe(0);
-    await expect(spectrum(toOperator(symmetric(150, 1), { device: fresh }), { steps: 10, memory: 40 * vector })).rejects.toThrow(InputError);
+    await expect(
+      spectrum(toOperator(symmetric(150, 1), { device: fresh }), { steps: 10, memory: 40 * vector }),
+    ).rejects.toThrow(InputError);
   });
 
   it('values at the edge of a bulk are not passed off as the next eigenvalues', async () => {
@@ -189,11 +207,24 @@ describe.each(devices)('spectrum on %s', (_, open) => {
 
   it('refuses bad options and stops when asked to', async () => {
     const operator = toOperator(symmetric(10, 1), { device });
-    for (const bad of [{ steps: 0 }, { probes: 0 }, { steps: 2.5 }, { width: -1 }, { width: 1e-15 }, { tolerance: Number.NaN }]) {
+    for (const bad of [
+      { steps: 0 },
+      { probes: 0 },
+      { steps: 2.5 },
+      { width: -1 },
+      { width: 1e-15 },
+      { tolerance: Number.NaN },
+    ]) {
       await expect(spectrum(operator, bad)).rejects.toThrow(InputError);
     }
     await expect(spectrum(operator, { signal: AbortSignal.abort() })).rejects.toThrow(InterruptedError);
-    const broken = linearOperator({ rows: 3, columns: 3, symmetric: true, device, apply: (x) => x.map(() => Number.NaN) });
+    const broken = linearOperator({
+      rows: 3,
+      columns: 3,
+      symmetric: true,
+      device,
+      apply: (x) => x.map(() => Number.NaN),
+    });
     await expect(spectrum(broken)).rejects.toThrow(ComputationError);
   });
 

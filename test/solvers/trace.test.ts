@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ComputationError, InputError, InterruptedError } from '../../src/base/errors.js';
 import type { LinearOperator } from '../../src/operators/linear-operator.js';
 import { linearOperator, toOperator } from '../../src/operators/user-operator.js';
-import { functionTrace, trace, type TraceMethod } from '../../src/solvers/trace.js';
+import { functionTrace, type TraceMethod, trace } from '../../src/solvers/trace.js';
 import { devices } from '../reference/devices.js';
 import { gaussian, symmetric, withSpectrum } from '../reference/matrices.js';
 
@@ -72,10 +72,15 @@ describe.each(devices)('trace on %s', (_, open) => {
   it('errors are those of the published comparison, within a factor of 3 (algorithm notes §4.5)', async () => {
     // There n = 1000; the decaying spectra's tails beyond 300 do not matter at these sizes.
     const rows: [Float64Array, TraceMethod, number][] = [
-      [decaying, 'hutchinson', 8e-2], [decaying, 'hutch++', 1.6e-3], [decaying, 'xtrace', 8e-4],
-      [geometric, 'hutch++', 1.5e-4], [geometric, 'xtrace', 6e-6],
+      [decaying, 'hutchinson', 8e-2],
+      [decaying, 'hutch++', 1.6e-3],
+      [decaying, 'xtrace', 8e-4],
+      [geometric, 'hutch++', 1.5e-4],
+      [geometric, 'xtrace', 6e-6],
     ];
-    const operators = new Map<Float64Array, LinearOperator>([decaying, geometric].map((v) => [v, toOperator(withSpectrum(v, 1, 6), { device })]));
+    const operators = new Map<Float64Array, LinearOperator>(
+      [decaying, geometric].map((v) => [v, toOperator(withSpectrum(v, 1, 6), { device })]),
+    );
     for (const [values, method, published] of rows) {
       let sum = 0;
       for (let seed = 0; seed < 6; seed += 1) {
@@ -124,7 +129,13 @@ describe.each(devices)('functionTrace on %s', (_, open) => {
     const ones = await functionTrace(operator, { function: () => 1, steps: 2, probes: 2 });
     expect(Math.abs(ones.estimate - 30)).toBeLessThanOrEqual(1e-12);
     for (const name of ['log', 'sqrt', 'inverse', 'exp', 'square'] as const) {
-      const f = { log: Math.log, sqrt: Math.sqrt, inverse: (x: number): number => 1 / x, exp: Math.exp, square: (x: number): number => x * x }[name];
+      const f = {
+        log: Math.log,
+        sqrt: Math.sqrt,
+        inverse: (x: number): number => 1 / x,
+        exp: Math.exp,
+        square: (x: number): number => x * x,
+      }[name];
       const { estimate, standardError } = await functionTrace(operator, { function: name, probes: 40, seed: 2 });
       // 39 degrees of freedom: 4 standard errors are exceeded with probability 3e-4
       expect(Math.abs(estimate - total(values.map(f)))).toBeLessThanOrEqual(4 * (standardError as number));
@@ -133,7 +144,9 @@ describe.each(devices)('functionTrace on %s', (_, open) => {
 
   it('says where a function is not defined', async () => {
     const operator = toOperator(withSpectrum(Float64Array.of(-1, 1, 2), 1), { device });
-    await expect(functionTrace(operator, { function: 'log' })).rejects.toThrow(/log of the eigenvalue estimate -[\d.]+ is NaN: shift/);
+    await expect(functionTrace(operator, { function: 'log' })).rejects.toThrow(
+      /log of the eigenvalue estimate -[\d.]+ is NaN: shift/,
+    );
     await expect(functionTrace(operator, { function: 'tan' as 'log' })).rejects.toThrow(InputError);
   });
 });
