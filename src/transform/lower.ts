@@ -75,6 +75,7 @@ export class Lowering {
 
   /** The node's value in `target`, by one more pass over it. */
   store(node: Node, target: Window, accumulate: boolean): void {
+    if (sizeOf(node.shape) === 0) return;
     const source = this.window(node);
     if (accumulate || source.dtype !== target.dtype) {
       this.steps.push({

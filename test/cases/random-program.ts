@@ -2,7 +2,9 @@
 import { evaluate, type Value } from '../../src/graph/evaluate.js';
 import type { DType, Node, Shape } from '../../src/graph/index.js';
 import { describe, isFloat, sizeOf } from '../../src/graph/index.js';
-import { bytesPerElement } from '../../src/program/format.js';
+import type { Device } from '../../src/device/device.js';
+import type { NativeBuffer } from '../../src/device/native.js';
+import { bytesPerElement, encodeProgram } from '../../src/program/format.js';
 import type { CompiledProgram, OutputPlacement, Placement } from '../../src/transform/compile.js';
 import { compile, constantsBinding } from '../../src/transform/compile.js';
 import { interpret, memoriesFor } from '../reference/interpreter.js';
@@ -69,6 +71,41 @@ export function randomRequest(chance: Chance, { inputs, values }: RandomGraph): 
 
 /** Compiles and runs a request with the reference interpreter. */
 export function runReference(request: RandomRequest): Run {
+  const run = prepare(request);
+  interpret(run.compiled.program, run.memories);
+  return run;
+}
+
+/** Compiles and runs a request on a device. Memory nobody wrote is NaN, −1 and no truth value, there too. */
+export async function runOn(device: Device, request: RandomRequest): Promise<Run> {
+  const run = prepare(request);
+  const { native } = device;
+  const program = native.load(encodeProgram(run.compiled.program), [...run.compiled.labels]);
+  const buffers = run.memories.map((m) => {
+    const buffer = native.allocate(Math.max(8, m.bytes.length));
+    native.write(buffer, 0, m.bytes);
+    return buffer;
+  });
+  try {
+    native.run(program, buffers, buffers.map(() => 0));
+    for (const [i, memory] of run.memories.entries()) {
+      const bytes = new Uint8Array(memory.bytes.length);
+      await native.read(buffers[i] as NativeBuffer, 0, bytes);
+      memory.adopt(bytes);
+    }
+    for (const o of request.outputs) {
+      const memory = run.memories.find((m) => m.name === o.binding);
+      for (const at of elementsOf(o.node, o)) memory?.mark(o.node.dtype, at);
+    }
+    return run;
+  } finally {
+    for (const buffer of buffers) buffer.dispose();
+    program.dispose();
+  }
+}
+
+/** A compiled request and its memory before the run. */
+export function prepare(request: RandomRequest): Run {
   const compiled = compile({ inputs: new Map(request.inputs.map((i) => [i.node, i.place])), outputs: request.outputs });
   const memories = memoriesFor(compiled.program);
   const memory = (name: string): Memory | undefined => memories.find((m) => m.name === name);
@@ -80,7 +117,6 @@ export function runReference(request: RandomRequest): Run {
   for (const o of request.outputs) {
     if (o.before) elementsOf(o.node, o).forEach((at, i) => { memory(o.binding)?.write(o.node.dtype, at, o.before?.[i] as number); });
   }
-  interpret(compiled.program, memories);
   return { compiled, memories };
 }
 // an input that the outputs do not need does not extend its binding

@@ -30,14 +30,23 @@ export class Memory {
   write(dtype: DType, at: number, value: number): void {
     if (!Number.isInteger(at) || at < 0 || at >= this.#as[dtype].length) throw new Error(`${this.name}: ${dtype} element ${at} is outside`);
     if (dtype === 'bool' && value !== 0 && value !== 1) throw new Error(`${this.name}: ${value} is stored as a truth value`);
-    const size = bytesPerElement[dtype];
     this.#as[dtype][at] = value;
-    this.#written.fill(1, at * size, (at + 1) * size);
+    this.mark(dtype, at);
   }
   /** raw bytes from byte `at` on, such as a program's constants */
   placeBytes(at: number, bytes: Uint8Array): void {
     this.bytes.set(bytes, at);
     this.#written.fill(1, at, at + bytes.length);
+  }
+  /** what another device made of these bytes; those that changed count as written */
+  adopt(bytes: Uint8Array): void {
+    bytes.forEach((b, at) => { if (b !== this.bytes[at]) this.#written[at] = 1; });
+    this.bytes.set(bytes);
+  }
+  /** counts the element as written */
+  mark(dtype: DType, at: number): void {
+    const size = bytesPerElement[dtype];
+    this.#written.fill(1, at * size, (at + 1) * size);
   }
   /** whether any instruction, or the caller, wrote to this byte */
   isWritten(byte: number): boolean {
