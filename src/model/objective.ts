@@ -7,6 +7,7 @@ import { InputError, InternalError, ShapeError } from '../base/errors.js';
 import { selectByGlobs } from '../base/glob.js';
 import type { NdArray } from '../base/ndarray.js';
 import type { ArraySpec, Dataset } from '../data/dataset.js';
+import { fitSampleShape } from '../data/index.js';
 import type { FloatDType, Node, Shape } from '../graph/index.js';
 import { Graph, isFloat, ops, sizeOf } from '../graph/index.js';
 import type { BoundLoss, Loss } from './loss.js';
@@ -45,7 +46,7 @@ export class Objective {
   readonly offsets: readonly number[];
   readonly dimension: number;
   readonly #output: string;
-  readonly #inputName: ReadonlyMap<string, string>;
+  readonly #inputs: ReadonlyMap<string, InputArray>;
   #counts: Promise<Float64Array> | undefined;
 
   constructor({ model, loss, data, samples, batchSize, output }: MeanLoss, choice: ParameterChoice = {}) {
@@ -64,7 +65,7 @@ export class Objective {
     this.samples = takeSamples(samples, data.samples);
     this.batchSize = chooseBatch(batchSize, model, this.samples);
     this.#output = chooseOutput(model, output);
-    this.#inputName = matchInputs(model, data);
+    this.#inputs = matchInputs(model, data);
     if (loss.target !== null && !data.target)
       throw new InputError(`the loss ${loss.name} needs targets: add an array named 'target' to the data, or give --target`);
   }
@@ -80,7 +81,7 @@ export class Objective {
     return Math.min(this.batchSize, this.samples - batch * this.batchSize);
   }
   dataName(input: string): string {
-    return this.#inputName.get(input) as string;
+    return (this.#inputs.get(input) as InputArray).name;
   }
 
   /** The loss of a batch of `samples` (padding included), in a graph of its own. */
@@ -88,8 +89,8 @@ export class Objective {
     const graph = new Graph();
     const inputs = new Map<string, Node>();
     for (const input of this.model.inputs) {
-      const spec = this.data.inputs.get(this.dataName(input.name)) as ArraySpec;
-      inputs.set(input.name, graph.input(`data/${input.name}`, [samples, ...spec.sampleShape], isFloat(input.dtype) ? dtype : input.dtype));
+      const { shape } = this.#inputs.get(input.name) as InputArray;
+      inputs.set(input.name, graph.input(`data/${input.name}`, [samples, ...shape], isFloat(input.dtype) ? dtype : input.dtype));
     }
     const parameters = this.parameters.map((p) => graph.input(`parameter/${p.name}`, p.shape, dtype));
     const named = new Map(this.parameters.map((p, i) => [p.name, parameters[i] as Node]));
@@ -175,10 +176,15 @@ function chooseOutput(model: Model, wanted: string | undefined): string {
   if (first === undefined) throw new InputError(`${model.source} has no output`);
   return first;
 }
-/** model input → array of the data; one input takes the only array there is, whatever its name */
-function matchInputs(model: Model, data: Dataset): Map<string, string> {
+/** The array of the data that serves an input, and the shape a sample of it takes there. */
+interface InputArray {
+  readonly name: string;
+  readonly shape: Shape;
+}
+/** one input takes the only array there is, whatever its name */
+function matchInputs(model: Model, data: Dataset): Map<string, InputArray> {
   const there = [...data.inputs.keys()];
-  const found = new Map<string, string>();
+  const found = new Map<string, InputArray>();
   for (const input of model.inputs) {
     const only = model.inputs.length === 1 && there.length === 1 ? there[0] : undefined;
     const name = there.includes(input.name) ? input.name : only;
@@ -186,10 +192,10 @@ function matchInputs(model: Model, data: Dataset): Map<string, string> {
       throw new InputError(`the model's input '${input.name}' is not in the data, which has ${there.map((n) => `'${n}'`).join(', ') || 'no arrays'}`);
     const spec = data.inputs.get(name) as ArraySpec;
     const wanted = input.shape.slice(1);
-    const fits = wanted.length === spec.sampleShape.length && wanted.every((d, i) => d === null || d === spec.sampleShape[i]);
-    if (!fits)
+    const shape = fitSampleShape(spec.sampleShape, wanted);
+    if (!shape)
       throw new ShapeError(`input '${input.name}' wants samples of shape [${wanted.map((d) => d ?? '?')}], the data's '${name}' has [${spec.sampleShape}]`);
-    found.set(input.name, name);
+    found.set(input.name, { name, shape });
   }
   return found;
 }
