@@ -1,5 +1,8 @@
 #include "kernels/conv/conv.h"
 
+#include <algorithm>
+
+#include "base/workspace.h"
 #include "kernels/conv/correlate.h"
 #include "kernels/conv/weight.h"
 
@@ -24,6 +27,18 @@ std::vector<int64_t> offsets(int64_t outer_count, int64_t outer, int64_t inner_c
 }
 
 template <class T> T* base(const View& v, Bindings bindings) { return static_cast<T*>(bindings[v.binding]) + v.offset; }
+
+// Zero for the positions that no tap reaches.
+template <class T>
+void clear(T* x, int64_t k, int64_t k_stride, int64_t size, Workspace& workspace) {
+  constexpr int64_t kPiece = 16384;
+  const int64_t pieces = (size + kPiece - 1) / kPiece;
+#pragma omp parallel for num_threads(workspace.threads) schedule(static) if (k * size > kSerialBelow)
+  for (int64_t i = 0; i < k * pieces; ++i) {
+    const int64_t from = i % pieces * kPiece;
+    std::fill_n(x + i / pieces * k_stride + from, std::min(kPiece, size - from), T(0));
+  }
+}
 
 template <class T>
 void forward(const ConvInstruction& i, Bindings bindings, Workspace& workspace) {
@@ -70,7 +85,12 @@ void input(const ConvInstruction& i, Bindings bindings, Workspace& workspace) {
   p.out_rows = offsets(k.rows, k_x, s.in, s.space_size);
   p.image_in = offsets(k.images, s.k_y, s.n, s.groups * s.out * s.positions_size);
   p.image_out = offsets(k.images, k_x, s.n, s.groups * s.in * s.space_size);
-  for (const Correlation& correlation : input_correlations(i)) {
+  const std::vector<Correlation> correlations = input_correlations(i);
+  bool gaps = false;
+  for (const Correlation& correlation : correlations) gaps = gaps || correlation.taps() == 0;
+  if (gaps && !i.accumulate) clear(p.out, s.k, k_x, s.n * s.groups * s.in * s.space_size, workspace);
+  for (const Correlation& correlation : correlations) {
+    if (correlation.taps() == 0) continue;
     p.correlation = correlation;
     p.w_cols.clear();
     const std::vector<int64_t> taps = tap_indices(correlation, s.window);

@@ -1,4 +1,7 @@
 // Copying one tap of an image: moved, strided, zero outside.
+#include <type_traits>
+#include <utility>
+
 #include "kernels/conv/patches.h"
 #include "kernels/gemm/vector.h"
 
@@ -22,6 +25,44 @@ HESSIA_INLINE void copy_run(T* __restrict__ to, const T* __restrict__ from, int6
 template <class T>
 HESSIA_INLINE void zero_run(T* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = T(0);
+}
+
+// Vectors of N lanes: a register, or half of one for short rows.
+template <class T, int N>
+struct Lanes {
+  typedef T type __attribute__((vector_size(N * sizeof(T))));
+  typedef T loose __attribute__((vector_size(N * sizeof(T)), aligned(sizeof(T)), may_alias));
+  using Int = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  typedef Int index __attribute__((vector_size(N * sizeof(T))));
+};
+
+// line[2 t] for t of [0, N), read as two overlapping vectors: nothing behind the last element is touched.
+template <class T, int N, int... I>
+HESSIA_INLINE typename Lanes<T, N>::type every_second(const T* line, std::integer_sequence<int, I...>) {
+  using Loose = typename Lanes<T, N>::loose;
+  const typename Lanes<T, N>::type low = *reinterpret_cast<const Loose*>(line);
+  const typename Lanes<T, N>::type high = *reinterpret_cast<const Loose*>(line + N - 1);
+  return __builtin_shufflevector(low, high, (I < N / 2 ? 2 * I : 2 * I + 1)...);
+}
+template <class T, int N, int... I>
+HESSIA_INLINE typename Lanes<T, N>::index counting(std::integer_sequence<int, I...>) { return typename Lanes<T, N>::index{I...}; }
+
+// One row of `width` ≥ N positions of step 2; zero outside [first, last). False if it would read outside
+// [begin, end).
+template <class T, int N>
+HESSIA_INLINE bool second_elements(T* to, const T* line, int64_t width, int64_t first, int64_t last, const T* begin,
+                                   const T* end) {
+  using Index = typename Lanes<T, N>::index;
+  if (line < begin || line + 2 * (width - 1) >= end) return false;
+  constexpr auto all = std::make_integer_sequence<int, N>();
+  const Index lane = counting<T, N>(all);
+  for (int64_t t = 0; t < width; t += N) {
+    if (t + N > width) t = width - N;
+    const auto from = static_cast<typename Lanes<T, N>::Int>(first - t), until = static_cast<typename Lanes<T, N>::Int>(last - t);
+    const typename Lanes<T, N>::type value = every_second<T, N>(line + 2 * t, all), zero{};
+    *reinterpret_cast<typename Lanes<T, N>::loose*>(to + t) = (lane >= from) & (lane < until) ? value : zero;
+  }
+  return true;
 }
 
 // Indices t of [0, count) with 0 ≤ t · step + base < in.
@@ -62,13 +103,19 @@ HESSIA_INLINE void plane(const PatchCopy<T>& c, const T* from, T* to, Inside row
   if (lines > 0 && c.step[1] == 1 && c.step[2] == 1 && c.in[2] == width && move < width && -move < width) {
     return moved_lines(out, in, lines, width, move);
   }
+  constexpr int L = kLanes<T>;
+  const T* end = from + c.in[1] * c.in[2];
   for (int64_t r = 0; r < lines; ++r, out += width, in += c.step[1] * c.in[2]) {
-    zero_run(out, columns.first);
     const T* line = in + move;
+    if (c.step[2] == 2 && width >= L / 2) {
+      if (width >= L ? second_elements<T, L>(out, line, width, columns.first, columns.last, from, end)
+                     : second_elements<T, L / 2>(out, line, width, columns.first, columns.last, from, end)) {
+        continue;
+      }
+    }
+    zero_run(out, columns.first);
     if (c.step[2] == 1) {
       copy_run(out + columns.first, line + columns.first, columns.last - columns.first);
-    } else if (c.step[2] == 2) {
-      for (int64_t t = columns.first; t < columns.last; ++t) out[t] = line[2 * t];
     } else {
       for (int64_t t = columns.first; t < columns.last; ++t) out[t] = line[t * c.step[2]];
     }

@@ -85,11 +85,16 @@ Gemm<T> oriented(const Gemm<T>& g) {
   // Few columns of operands that both run along K: matrix × vector, see inner.h.
   if (g.n <= 4 && g.n <= g.m && g.a_cols.unit() && g.k >= 2 * lanes) return transposed(g);
   if (g.m <= 4 && g.m <= g.n && g.b_rows.unit() && g.k >= 2 * lanes) return g;
-  const auto cost = [&](int64_t m, int64_t n, const Axis& columns) {
-    const double work = static_cast<double>(m) * static_cast<double>(ceil_div(n, lanes)) * static_cast<double>(g.k);
-    return runs(columns) || n == 1 ? work : work + 2 * static_cast<double>(m) * static_cast<double>(n);
+  // In multiply-adds of one vector: the product, packing b (twice as long across its grain) unless few rows use
+  // it in place, and scattered writes.
+  const auto cost = [&](const Gemm<T>& way) {
+    const double m = static_cast<double>(way.m), n = static_cast<double>(way.n), k = static_cast<double>(way.k);
+    const double product = m * static_cast<double>(ceil_div(way.n, lanes)) * k;
+    const double packing = way.b_cols.unit() ? (way.m <= 16 ? 0 : 0.15) : 0.7;
+    return product + packing * n * k + (runs(way.c_cols) || way.n == 1 ? 0 : 2 * m * n);
   };
-  return cost(g.n, g.m, g.c_rows) < cost(g.m, g.n, g.c_cols) ? transposed(g) : g;
+  const Gemm<T> turned = transposed(g);
+  return cost(turned) < cost(g) ? turned : g;
 }
 
 template <class T>

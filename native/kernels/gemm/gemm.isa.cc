@@ -95,13 +95,13 @@ struct Sources {
 template <class T>
 void block(const Gemm<T>& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t k0, int64_t depth,
            const Sources<T>& from, bool accumulate) {
-  alignas(64) T spill[kTileRows * kTileColumns<T>];
+  alignas(64) T spill[kNarrowRows * kTileColumns<T>];
   const Pieces columns = Pieces::make(n1 - n0, kLanes<T>, kTileVectors);
-  const Pieces rows = Pieces::make(m1 - m0, 1, kTileRows);
   for (int64_t tj = 0; tj < columns.count; ++tj) {
     const int64_t j0 = columns.cut(tj), used = columns.cut(tj + 1) - j0;
     const int64_t vectors = ceil_div(used, kLanes<T>), width = vectors * kLanes<T>;
     const bool whole = used == width && consecutive(g.c_cols, n0 + j0, used);
+    const Pieces rows = Pieces::make(m1 - m0, 1, from.a || vectors > 1 ? kTileRows : kNarrowRows);
     Tile<T> t;
     t.k = depth;
     t.b_table = nullptr;

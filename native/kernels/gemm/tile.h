@@ -12,23 +12,28 @@ namespace hessia::HESSIA_ISA_NS {
 
 // Tile sizes: accumulators + vectors of b + one broadcast fit the 32 (AVX-512) or 16 registers.
 #if defined(__AVX512F__)
-constexpr int kTileRows = 8, kTileVectors = 3;
+constexpr int kTileRows = 8, kTileVectors = 3, kNarrowRows = 12;
 #elif defined(__AVX2__)
-constexpr int kTileRows = 4, kTileVectors = 3;
+constexpr int kTileRows = 4, kTileVectors = 3, kNarrowRows = 8;
 #else
-constexpr int kTileRows = 4, kTileVectors = 2;
+constexpr int kTileRows = 4, kTileVectors = 2, kNarrowRows = 8;
 #endif
+// A tile of a single vector needs more rows to keep the multiply-adders busy; panels are not packed that
+// high, so this is for rows read in place.
+
+// A shorter tile is over before c arrives.
+constexpr int64_t kPrefetchFrom = 64;
 
 template <class T>
 struct Tile {
   int64_t k;
   const T* a;
-  const T* a_row[kTileRows];
+  const T* a_row[kNarrowRows];
   int64_t a_step;
   const T* b;
   const int64_t* b_table;
   int64_t b_step;
-  T* c_row[kTileRows];
+  T* c_row[kNarrowRows];
   T alpha;
   bool accumulate;
 };
@@ -36,19 +41,21 @@ struct Tile {
 template <class T, int Rows, int Vectors, bool Packed, bool Table>
 __attribute__((noinline)) static void tile(const Tile<T>& t) {
   Vector<T> sum[Rows][Vectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 3
     for (int j = 0; j < Vectors; ++j) sum[i][j] = Vector<T>{};
 
-#pragma GCC unroll 8
-  for (int i = 0; i < Rows; ++i)
+  if (t.k >= kPrefetchFrom) {
+#pragma GCC unroll 12
+    for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 3
-    for (int j = 0; j < Vectors; ++j) __builtin_prefetch(t.c_row[i] + j * kLanes<T>, 1);
+      for (int j = 0; j < Vectors; ++j) __builtin_prefetch(t.c_row[i] + j * kLanes<T>, 1);
+  }
 
   const T* a = t.a;
   const T* row[Rows];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int i = 0; i < Rows; ++i) row[i] = Packed ? nullptr : t.a_row[i];
   const T* b = t.b;
   const int64_t b_step = t.b_step, a_step = t.a_step;
@@ -59,7 +66,7 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
     Vector<T> column[Vectors];
 #pragma GCC unroll 3
     for (int j = 0; j < Vectors; ++j) column[j] = load(from + j * kLanes<T>);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < Rows; ++i) {
       const T scale = Packed ? a[i] : row[i][a_at];
 #pragma GCC unroll 3
@@ -71,7 +78,7 @@ __attribute__((noinline)) static void tile(const Tile<T>& t) {
   }
 
   const T alpha = t.alpha;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int i = 0; i < Rows; ++i) {
     T* c = t.c_row[i];
 #pragma GCC unroll 3
@@ -88,20 +95,22 @@ template <class T> using TileFunction = void (*)(const Tile<T>&);
 // By rows − 1 and vectors − 1.
 template <class T, bool Packed, bool Table>
 struct TileFunctions {
-  TileFunction<T> at[kTileRows][kTileVectors];
+  TileFunction<T> at[kNarrowRows][kTileVectors];
 };
 
 template <class T, bool Packed, bool Table, int Rows>
 HESSIA_INLINE constexpr void fill_row(TileFunctions<T, Packed, Table>& f) {
-  f.at[Rows - 1][0] = tile<T, Rows, 1, Packed, Table>;
-  f.at[Rows - 1][1] = tile<T, Rows, 2, Packed, Table>;
-  if constexpr (kTileVectors > 2) f.at[Rows - 1][2] = tile<T, Rows, 3, Packed, Table>;
+  if constexpr (Rows <= kTileRows || !Packed) f.at[Rows - 1][0] = tile<T, Rows, 1, Packed, Table>;
+  if constexpr (Rows <= kTileRows) {
+    f.at[Rows - 1][1] = tile<T, Rows, 2, Packed, Table>;
+    if constexpr (kTileVectors > 2) f.at[Rows - 1][2] = tile<T, Rows, 3, Packed, Table>;
+  }
   if constexpr (Rows > 1) fill_row<T, Packed, Table, Rows - 1>(f);
 }
 template <class T, bool Packed, bool Table>
 constexpr TileFunctions<T, Packed, Table> make_tile_functions() {
   TileFunctions<T, Packed, Table> f{};
-  fill_row<T, Packed, Table, kTileRows>(f);
+  fill_row<T, Packed, Table, kNarrowRows>(f);
   return f;
 }
 template <class T, bool Packed, bool Table>
