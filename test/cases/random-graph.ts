@@ -21,9 +21,13 @@ export interface RandomGraphOptions {
   readonly floats: readonly ('float32' | 'float64')[];
   /** probability of a very small or empty extent */
   readonly degenerate?: number;
+  /** largest extent of an axis; default 4 */
+  readonly extent?: number;
 }
 
+/** values beyond are dropped, and so are nodes of more elements than the default extents can have often */
 const limit = 50;
+const mostElements = 400;
 const margin = 1e-3;
 
 export function randomGraph(chance: Chance, options: RandomGraphOptions): RandomGraph {
@@ -41,10 +45,12 @@ class Maker implements RandomGraph {
   readonly values = new Map<Node, Value>();
   readonly c: Chance;
   readonly #options: RandomGraphOptions;
+  readonly extent: number;
 
   constructor(chance: Chance, options: RandomGraphOptions) {
     this.c = chance;
     this.#options = options;
+    this.extent = options.extent ?? 4;
   }
 
   start(): void {
@@ -84,7 +90,7 @@ class Maker implements RandomGraph {
     for (const n of fresh) {
       const value = evaluate([n], new Map([...n.inputs.map((x) => [x, found.get(x) as Value] as const)]), { round: true })[0] as Value;
       found.set(n, value);
-      if (!acceptable(n, value, n.inputs.map((x) => found.get(x) as Value))) return false;
+      if (value.length > mostElements * (this.extent / 4) ** 2 || !acceptable(n, value, n.inputs.map((x) => found.get(x) as Value))) return false;
     }
     for (const n of fresh) this.values.set(n, found.get(n) as Value);
     return true;
@@ -92,7 +98,7 @@ class Maker implements RandomGraph {
 
   shape(rank = this.c.int(0, 3)): number[] {
     const rare = this.#options.degenerate ?? 0.1;
-    return Array.from({ length: rank }, () => (this.c.bool(rare) ? this.c.int(0, 1) : this.c.int(1, 4)));
+    return Array.from({ length: rank }, () => (this.c.bool(rare) ? this.c.int(0, 1) : this.c.int(1, this.extent)));
   }
   any(accept: (n: Node) => boolean = () => true): Node {
     const all = [...this.values.keys()].filter(accept);
@@ -135,7 +141,7 @@ class Maker implements RandomGraph {
 }
 
 export function acceptable(node: Node, value: Value, inputs: readonly Value[]): boolean {
-  if (value.length > 400 || value.some((v) => !Number.isFinite(v) || Math.abs(v) > limit)) return false;
+  if (value.some((v) => !Number.isFinite(v) || Math.abs(v) > limit)) return false;
   const near = (a: number, b: number): boolean => a !== b && Math.abs(a - b) < margin;
   const [x, y] = inputs;
   const exact = !isFloat(node.inputs[0]?.dtype ?? 'int32');
@@ -217,7 +223,7 @@ function randomDot(m: Maker, out: string, extents: ReadonlyMap<string, number>, 
   const shape = (labels: string): number[] => [...labels].map((s) => extents.get(s) as number);
   return ops.dot(m.shaped(shape(a), dtype), m.shaped(shape(b), dtype), a, b, out);
 }
-const extentsOf = (m: Maker): Map<string, number> => new Map([...'bmnxyz'].map((s) => [s, m.c.bool(0.05) ? 0 : m.c.int(1, 3)]));
+const extentsOf = (m: Maker): Map<string, number> => new Map([...'bmnxyz'].map((s) => [s, m.c.bool(0.05) ? 0 : m.c.int(1, m.extent - 1)]));
 const someFloat = (m: Maker): DType => m.float().dtype;
 const sumOf = (m: Maker, count: number, make: () => Node): Node => {
   let sum = make();
@@ -230,7 +236,7 @@ function convCase(m: Maker): ConvCase {
   const n = m.c.int(1, 2), list = (low: number, high: number): number[] => Array.from({ length: n }, () => m.c.int(low, high));
   const groups = m.c.int(1, 2), inner = m.c.int(1, 2), outs = groups * m.c.int(1, 2), samples = m.c.int(1, 2);
   return {
-    x: [samples, inner * groups, ...list(2, 4)], w: [outs, inner, ...list(1, 3)], y: [samples, outs, ...list(1, 3)],
+    x: [samples, inner * groups, ...list(2, m.extent)], w: [outs, inner, ...list(1, 3)], y: [samples, outs, ...list(1, m.extent - 1)],
     a: { strides: list(1, 2), padLow: list(0, 2), dilations: list(1, 2), groups },
   };
 }
@@ -257,8 +263,8 @@ const products: Recipe[] = [
     const n = m.c.int(1, 2), list = (low: number, high: number): number[] => Array.from({ length: n }, () => m.c.int(low, high));
     const a = { window: list(1, 3), strides: list(1, 2), padLow: list(0, 1), dilations: list(1, 2) };
     const lead = m.shape(m.c.int(0, 2));
-    const x = m.shaped([...lead, ...list(2, 4)], someFloat(m));
-    return m.c.pick([ops.windowSum, ops.windowSumTranspose, ops.windowArgMax])(x, a, list(1, 3));
+    const x = m.shaped([...lead, ...list(2, m.extent)], someFloat(m));
+    return m.c.pick([ops.windowSum, ops.windowSumTranspose, ops.windowArgMax])(x, a, list(1, m.extent - 1));
   },
 ];
 const indexing: Recipe[] = [
