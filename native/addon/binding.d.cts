@@ -1,3 +1,3 @@
-import type { NativeBinding } from '../../src/device/native.js';
+import type { NativeBinding } from '../../src/device/native.js' with { 'resolution-mode': 'import' };
 declare const binding: NativeBinding;
 export = binding;

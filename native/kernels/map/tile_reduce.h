@@ -55,7 +55,14 @@ template <class T> double min_of(const T* p, int64_t n) {
   }
   return nan ? static_cast<double>(NAN) : static_cast<double>(best);
 }
+// Short rows are not worth a vector loop's set-up.
+template <class T> double extreme_of_few(bool largest, const T* p, int64_t n) {
+  T best = p[0];
+  for (int64_t i = 1; i < n; i++) best = ((largest ? best > p[i] : best < p[i]) || best != best) ? best : p[i];
+  return static_cast<double>(best);
+}
 template <class T> double reduce(ReduceKind kind, const T* p, int64_t n) {
+  if (n < 32 && kind != ReduceKind::Sum) return extreme_of_few(kind == ReduceKind::Max, p, n);
   return kind == ReduceKind::Sum ? sum_of(p, n) : kind == ReduceKind::Max ? max_of(p, n) : min_of(p, n);
 }
 
