@@ -36,18 +36,27 @@ export interface EvaluateOptions {
  * rounding), int32 as Int32Array (Float64Array when wide), truth values as Uint8Array. `inputs` gives any nodes' values, whatever their
  * array type. Results may share memory with one another and with `inputs`.
  */
-export function evaluate(outputs: readonly Node[], inputs: ReadonlyMap<Node, ArrayLike<number>> = new Map(), options: EvaluateOptions = {}): Value[] {
+export function evaluate(
+  outputs: readonly Node[],
+  inputs: ReadonlyMap<Node, ArrayLike<number>> = new Map(),
+  options: EvaluateOptions = {},
+): Value[] {
   const allocate: Allocate = (dtype, count) => {
     switch (dtype) {
-      case 'float32': return options.round ? new Float32Array(count) : new Float64Array(count);
-      case 'float64': return new Float64Array(count);
-      case 'int32': return options.wideIntegers ? new Float64Array(count) : new Int32Array(count);
-      case 'bool': return new Uint8Array(count);
+      case 'float32':
+        return options.round ? new Float32Array(count) : new Float64Array(count);
+      case 'float64':
+        return new Float64Array(count);
+      case 'int32':
+        return options.wideIntegers ? new Float64Array(count) : new Int32Array(count);
+      case 'bool':
+        return new Uint8Array(count);
     }
   };
   const values = new Map<Node, Value>();
   for (const [node, given] of inputs) {
-    if (given.length !== sizeOf(node.shape)) throw new ComputationError(`evaluate: ${describe(node)} needs ${sizeOf(node.shape)} values, got ${given.length}`);
+    if (given.length !== sizeOf(node.shape))
+      throw new ComputationError(`evaluate: ${describe(node)} needs ${sizeOf(node.shape)} values, got ${given.length}`);
     const value = allocate(node.dtype, given.length);
     value.set(given);
     values.set(node, value);

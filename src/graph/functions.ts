@@ -7,8 +7,34 @@
 import type { Node } from './node.js';
 import { sizeOf } from './node.js';
 import {
-  type Operand, abs, add, cast, div, eq, erf, exp, expm1, ge, gt, isInf, le, log, lt, mul, neg, normaliseAxis, reduceMax, reduceSum,
-  rsqrt, select, sigmoid, softplus, sqrt, stopGradient, sub, tanh,
+  abs,
+  add,
+  cast,
+  div,
+  eq,
+  erf,
+  exp,
+  expm1,
+  ge,
+  gt,
+  isInf,
+  le,
+  log,
+  lt,
+  mul,
+  neg,
+  normaliseAxis,
+  type Operand,
+  reduceMax,
+  reduceSum,
+  rsqrt,
+  select,
+  sigmoid,
+  softplus,
+  sqrt,
+  stopGradient,
+  sub,
+  tanh,
 } from './ops.js';
 
 export const square = (x: Node): Node => mul(x, x);
@@ -19,8 +45,10 @@ export const relu = (x: Node): Node => select(le(x, 0), 0, x);
 export const leakyRelu = (x: Node, slope: Operand): Node => select(gt(x, 0), x, mul(slope, x));
 const negativePart = (x: Node): Node => select(le(x, 0), x, 0);
 export const elu = (x: Node, alpha = 1): Node => select(le(x, 0), mul(alpha, expm1(negativePart(x))), x);
-export const celu = (x: Node, alpha = 1): Node => select(le(x, 0), mul(alpha, expm1(mul(1 / alpha, negativePart(x)))), x);
-export const selu = (x: Node, alpha = 1.6732632423543772, gamma = 1.0507009873554805): Node => mul(gamma, elu(x, alpha));
+export const celu = (x: Node, alpha = 1): Node =>
+  select(le(x, 0), mul(alpha, expm1(mul(1 / alpha, negativePart(x)))), x);
+export const selu = (x: Node, alpha = 1.6732632423543772, gamma = 1.0507009873554805): Node =>
+  mul(gamma, elu(x, alpha));
 /** passes gradient on both closed ends, as torch.clamp; where low > high the result is high */
 export function clip(x: Node, low: Operand | undefined, high: Operand | undefined): Node {
   const raised = low === undefined ? x : select(lt(x, low), low, x);
@@ -45,7 +73,8 @@ export const shrink = (x: Node, lambda = 0.5, bias = 0): Node =>
   select(lt(x, -lambda), add(x, bias), select(gt(x, lambda), sub(x, bias), 0));
 
 const allAxes = (x: Node): number[] => x.shape.map((_, i) => i);
-const extentOf = (x: Node, axes: readonly number[]): number => sizeOf(axes.map((a) => x.shape[normaliseAxis(a, x.shape.length)] as number));
+const extentOf = (x: Node, axes: readonly number[]): number =>
+  sizeOf(axes.map((a) => x.shape[normaliseAxis(a, x.shape.length)] as number));
 
 export function mean(x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node {
   return mul(1 / extentOf(x, axes), reduceSum(x, axes, keepDims));
@@ -97,7 +126,8 @@ export function norm2(x: Node, axes: readonly number[] = allAxes(x), keepDims = 
   const zero = eq(squares, 0);
   return select(zero, 0, sqrt(select(zero, 1, squares)));
 }
-export const norm1 = (x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node => reduceSum(abs(x), axes, keepDims);
+export const norm1 = (x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node =>
+  reduceSum(abs(x), axes, keepDims);
 
 /** 1 where the class along a new last axis is the index, else 0; an index outside 0 … depth−1 gives all zeros */
 export function oneHot(index: Node, depth: number, dtype: Node['dtype']): Node {
@@ -107,4 +137,5 @@ export function oneHot(index: Node, depth: number, dtype: Node['dtype']): Node {
 }
 
 /** towards zero */
-export const trunc = (x: Node): Node => select(lt(x, 0), neg(x.graph.make('floor', [neg(x)], {})), x.graph.make('floor', [x], {}));
+export const trunc = (x: Node): Node =>
+  select(lt(x, 0), neg(x.graph.make('floor', [neg(x)], {})), x.graph.make('floor', [x], {}));

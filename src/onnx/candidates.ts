@@ -28,7 +28,8 @@ export function candidatesOf(model: OnnxModel, nodes: readonly OnnxNode[]): Cand
       if (source && source.origin !== 'constant') found.set(name, { name, tensor: source.tensor, origin: 'alias' });
     } else if (node.opType === 'Constant') {
       const value = node.attributes.get('value');
-      if (value?.type === 'tensor' && mayBeParameter(value.value)) found.set(name, { name, tensor: { ...value.value, name }, origin: 'constant' });
+      if (value?.type === 'tensor' && mayBeParameter(value.value))
+        found.set(name, { name, tensor: { ...value.value, name }, origin: 'constant' });
     }
   }
   return [...found.values()];

@@ -4,7 +4,7 @@
  * zero (not through shapes, indices, comparisons or running statistics).
  */
 import { HessiaError } from '../base/errors.js';
-import { type DType, Graph, type Node, isFloat } from '../graph/index.js';
+import { type DType, Graph, isFloat, type Node } from '../graph/index.js';
 import { rules } from '../graph/rules.js';
 import type { Candidate } from './candidates.js';
 import { NotConstant } from './op.js';
@@ -55,16 +55,37 @@ export function plausible({ candidates, nodes }: Prepared): Candidate[] {
   return stored.length > 0 ? stored : used;
 }
 
-function discoverAt(prepared: Prepared, inputs: readonly InputSpec[], batch: number, size: number, onlyThis: boolean): Discovery {
-  const stored = trial(prepared, inputs, batch, size, prepared.candidates.filter((c) => c.origin !== 'constant'));
+function discoverAt(
+  prepared: Prepared,
+  inputs: readonly InputSpec[],
+  batch: number,
+  size: number,
+  onlyThis: boolean,
+): Discovery {
+  const stored = trial(
+    prepared,
+    inputs,
+    batch,
+    size,
+    prepared.candidates.filter((c) => c.origin !== 'constant'),
+  );
   // files that keep their weights in Constant nodes have no initializer that counts
   const found = stored.parameters.length > 0 ? stored : trial(prepared, inputs, batch, size, prepared.candidates);
   if (batchOf(inputs).size === undefined) return { parameters: found.parameters, fixedBatch: onlyThis ? batch : null };
-  return { parameters: found.parameters, fixedBatch: resizes(prepared, inputs, batch, size, stored.outputs) ? null : batch };
+  return {
+    parameters: found.parameters,
+    fixedBatch: resizes(prepared, inputs, batch, size, stored.outputs) ? null : batch,
+  };
 }
 
 /** whether the file takes another batch size than the one it states */
-function resizes(prepared: Prepared, inputs: readonly InputSpec[], batch: number, size: number, outputs: readonly Node[]): boolean {
+function resizes(
+  prepared: Prepared,
+  inputs: readonly InputSpec[],
+  batch: number,
+  size: number,
+  outputs: readonly Node[],
+): boolean {
   if (inputs.some((i) => i.dims.length > 0 && i.dims[0] !== batch)) return false;
   const other = batch === 3 ? 5 : 3;
   try {
@@ -84,12 +105,23 @@ interface Trial {
   readonly outputs: readonly Node[];
 }
 
-function trial(prepared: Prepared, inputs: readonly InputSpec[], batch: number, size: number, candidates: readonly Candidate[]): Trial {
+function trial(
+  prepared: Prepared,
+  inputs: readonly InputSpec[],
+  batch: number,
+  size: number,
+  candidates: readonly Candidate[],
+): Trial {
   let tried = [...candidates];
   for (;;) {
     const graph = new Graph();
     const nodes = new Map(tried.map((c) => [c.name, graph.input(`parameter ${c.name}`, c.tensor.dims, 'float32')]));
-    const given = new Map(inputs.map((i) => [i.name, graph.input(`input ${i.name}`, sized(i, inputs, batch, size), i.dtype === 'float64' ? 'float32' : i.dtype)]));
+    const given = new Map(
+      inputs.map((i) => [
+        i.name,
+        graph.input(`input ${i.name}`, sized(i, inputs, batch, size), i.dtype === 'float64' ? 'float32' : i.dtype),
+      ]),
+    );
     try {
       const valueOf = write(prepared, { graph, float: 'float32', inputs: given, parameters: nodes });
       const outputs = prepared.model.graph.outputs.map((o) => valueOf(o.name));
@@ -108,7 +140,15 @@ function trial(prepared: Prepared, inputs: readonly InputSpec[], batch: number, 
 
 function sized(input: InputSpec, inputs: readonly InputSpec[], batch: number, size: number): number[] {
   const { symbol } = batchOf(inputs);
-  return input.dims.map((d, axis) => (axis === 0 ? batchExtent(d, symbol, batch, inputs) : typeof d === 'number' ? d : d !== undefined && d === symbol ? batch : size));
+  return input.dims.map((d, axis) =>
+    axis === 0
+      ? batchExtent(d, symbol, batch, inputs)
+      : typeof d === 'number'
+        ? d
+        : d !== undefined && d === symbol
+          ? batch
+          : size,
+  );
 }
 /** an input whose axis 0 is another number than the batch keeps it (it will be refused as data later) */
 function batchExtent(d: OnnxDim, symbol: string | undefined, batch: number, inputs: readonly InputSpec[]): number {

@@ -1,17 +1,18 @@
 /** ONNX files as models. */
 import { createHash } from 'node:crypto';
-import { InputError, UnsupportedError } from '../base/errors.js';
 import { toFloat32 } from '../base/convert.js';
+import { InputError, UnsupportedError } from '../base/errors.js';
+import { quoted } from '../base/quote.js';
 import type { Node } from '../graph/index.js';
 import type { BuildOptions, Model, Parameter } from '../model/model.js';
 import { type Candidate, candidatesOf, consumersOf } from './candidates.js';
-import { type InputSpec, discover, plausible } from './discover.js';
+import { discover, type InputSpec, plausible } from './discover.js';
 import { allNodes, flatten } from './flatten.js';
 import { type OnnxFile, type OnnxModel, readOnnxFile, tensorArray } from './proto/index.js';
 import { qualifiedName } from './table.js';
 import { unsupportedIn } from './unsupported.js';
-import { dtypeOf } from './values.js';
-import { type Prepared, dataInputs, write } from './write.js';
+import { dtypeOf, once } from './values.js';
+import { dataInputs, type Prepared, write } from './write.js';
 
 export interface OnnxBuildOptions extends BuildOptions {
   /** further values of the file to return, by name: what `--model-output` asks for */
@@ -36,25 +37,32 @@ export function modelFromOnnx(file: OnnxFile, source: string = file.path): Impor
   const inputs = dataInputs(model).map((i) => inputSpec(i, source));
   if (model.graph.outputs.length === 0) throw new InputError(`${source} has no outputs`);
   const unsupported = unsupportedIn(model, nodes);
-  const discovery = unsupported.length > 0 ? { parameters: plausible(prepared), fixedBatch: null } : discover(prepared, inputs);
+  const discovery =
+    unsupported.length > 0 ? { parameters: plausible(prepared), fixedBatch: null } : discover(prepared, inputs);
   const consumers = consumersOf(nodes);
   const parameter = (c: Candidate): Parameter => parameterOf(c, consumers);
   const names = new Set(discovery.parameters.map((c) => c.name));
-  let fingerprint: string | undefined;
+  const fingerprint = once(() => ({ value: fingerprintOf(file) }));
   return {
     source,
-    inputs: inputs.map(({ name, dtype, dims }) => ({ name, dtype, shape: dims.map((d, axis) => extent(d, axis, discovery.fixedBatch)) })),
+    inputs: inputs.map(({ name, dtype, dims }) => ({
+      name,
+      dtype,
+      shape: dims.map((d, axis) => extent(d, axis, discovery.fixedBatch)),
+    })),
     outputs: model.graph.outputs.map(({ name }) => ({ name })),
     parameters: discovery.parameters.map(parameter),
     constants: prepared.candidates.filter((c) => c.origin === 'constant' && !names.has(c.name)).map(parameter),
-    buffers: model.graph.initializers.filter((t) => !names.has(t.name) && consumers.has(t.name)).map((t) => ({ name: t.name, shape: t.dims })),
+    buffers: model.graph.initializers
+      .filter((t) => !names.has(t.name) && consumers.has(t.name))
+      .map((t) => ({ name: t.name, shape: t.dims })),
     operators: histogram(nodes),
     opset: model.opsetImports.get('') ?? 0,
     unsupported,
     fixedBatch: discovery.fixedBatch,
     warnings: warningsOf(discovery, inputs),
     get fingerprint() {
-      return (fingerprint ??= fingerprintOf(file));
+      return fingerprint().value;
     },
     build(options) {
       if (unsupported.length > 0) throw new UnsupportedError(`${source} cannot be imported: ${unsupported.join('; ')}`);
@@ -66,9 +74,19 @@ export function modelFromOnnx(file: OnnxFile, source: string = file.path): Impor
 }
 
 function inputSpec({ name, type }: OnnxModel['graph']['inputs'][number], source: string): InputSpec {
-  if (type?.kind !== 'tensor') throw new UnsupportedError(`${source}: input '${name}' is not a tensor (${type?.kind ?? 'no type is given'})`);
-  if (type.shape === undefined) throw new UnsupportedError(`${source}: input '${name}' is given without a rank; export the model with the shapes of its inputs`);
-  return { name, dtype: dtypeOf(type.elementType, type.elementType === 'float64' ? 'float64' : 'float32'), dims: type.shape };
+  if (type?.kind !== 'tensor')
+    throw new UnsupportedError(
+      `${source}: input ${quoted(name)} is not a tensor (${type?.kind ?? 'no type is given'})`,
+    );
+  if (type.shape === undefined)
+    throw new UnsupportedError(
+      `${source}: input ${quoted(name)} is given without a rank; export the model with the shapes of its inputs`,
+    );
+  return {
+    name,
+    dtype: dtypeOf(type.elementType, type.elementType === 'float64' ? 'float64' : 'float32'),
+    dims: type.shape,
+  };
 }
 /** A batch that may change is left open, whatever the file says. */
 function extent(d: InputSpec['dims'][number], axis: number, fixedBatch: number | null): number | null {
@@ -101,15 +119,27 @@ function warningsOf(discovery: ReturnType<typeof discover>, inputs: readonly Inp
   const out: string[] = [];
   const folded = discovery.parameters.filter((c) => c.origin !== 'constant' && madeUp.test(c.name));
   if (folded.length > 0) {
-    const names = folded.slice(0, 3).map((c) => `'${c.name}'`).join(', ') + (folded.length > 3 ? ', …' : '');
-    out.push(`${folded.length} of ${discovery.parameters.length} parameters have names made up by the exporter (${names}), which has transposed or merged the model's own; torch.onnx.export(..., dynamo=True, optimize=False) keeps them`);
+    const names =
+      folded
+        .slice(0, 3)
+        .map((c) => quoted(c.name))
+        .join(', ') + (folded.length > 3 ? ', …' : '');
+    out.push(
+      `${folded.length} of ${discovery.parameters.length} parameters have names made up by the exporter (${names}), which has transposed or merged the model's own; torch.onnx.export(..., dynamo=True, optimize=False) keeps them`,
+    );
   }
   if (discovery.fixedBatch !== null) {
-    out.push(`the file was exported for a batch of ${discovery.fixedBatch} and takes no other; batches run at that size, padded where data are short`);
+    out.push(
+      `the file was exported for a batch of ${discovery.fixedBatch} and takes no other; batches run at that size, padded where data are short`,
+    );
   }
   if (discovery.problem) {
-    const open = inputs.filter((i) => i.dims.some((d, axis) => axis > 0 && typeof d !== 'number')).map((i) => `'${i.name}'`);
-    out.push(`which tensors are parameters is a guess until data give the open axes of ${open.join(', ')} a size (${discovery.problem.message})`);
+    const open = inputs
+      .filter((i) => i.dims.some((d, axis) => axis > 0 && typeof d !== 'number'))
+      .map((i) => quoted(i.name));
+    out.push(
+      `which tensors are parameters is a guess until data give the open axes of ${open.join(', ')} a size (${discovery.problem.message})`,
+    );
   }
   return out;
 }
@@ -124,4 +154,3 @@ function fingerprintOf({ bytes, model }: OnnxFile): string {
   }
   return hash.digest('hex');
 }
-

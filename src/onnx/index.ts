@@ -1,2 +1,2 @@
-export { type ImportedModel, type OnnxBuildOptions, loadOnnx, modelFromOnnx } from './import.js';
+export { type ImportedModel, loadOnnx, modelFromOnnx, type OnnxBuildOptions } from './import.js';
 export { supportedOperators } from './table.js';

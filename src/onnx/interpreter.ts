@@ -2,13 +2,14 @@
  * Writes the nodes of a file into a graph, one after the other. What depends on nothing but constants is computed at
  * once, so that shapes, axes and indices are known numbers when an operator asks for them.
  */
-import { HessiaError, InputError, UnsupportedError, messageOf } from '../base/errors.js';
+import { HessiaError, InputError, messageOf, UnsupportedError } from '../base/errors.js';
+import { quoted } from '../base/quote.js';
 import { evaluate } from '../graph/evaluate.js';
-import { type DType, type FloatDType, Graph, type Node, isOp, sizeOf } from '../graph/index.js';
-import { NotConstant, Op, type OpRule, type Result } from './op.js';
+import { type DType, type FloatDType, Graph, isOp, type Node, sizeOf } from '../graph/index.js';
+import { type BatchChange, NotConstant, Op, type OpRule, type Result } from './op.js';
 import type { OnnxGraph, OnnxNode } from './proto/index.js';
 import { qualifiedName, ruleOf } from './table.js';
-import { Known, type Tensor, type Value, checkShape, computed, constantTensor, dtypeOf, fileTensor } from './values.js';
+import { checkShape, computed, constantTensor, dtypeOf, fileTensor, Known, type Tensor, type Value } from './values.js';
 
 /** results up to this many elements are computed at import */
 const foldLimit = 1 << 16;
@@ -23,6 +24,7 @@ export interface World {
   readonly opsets: ReadonlyMap<string, number>;
   /** outputs that a caller replaces: aliases and constants which are parameters */
   readonly replaced: ReadonlyMap<string, Value>;
+  readonly batch: BatchChange | undefined;
 }
 
 export class Interpreter {
@@ -60,7 +62,7 @@ export class Interpreter {
 
   #read(name: string): Value {
     const value = this.#values.get(name);
-    if (!value) throw new InputError(`reads '${name}', which nothing before it produces`);
+    if (!value) throw new InputError(`reads ${quoted(name)}, which nothing before it produces`);
     return value;
   }
 
@@ -78,7 +80,16 @@ export class Interpreter {
 
   #write(node: OnnxNode, opset: number, rule: OpRule, inputs: readonly (Value | undefined)[]): (Value | undefined)[] {
     const { graph, float } = this.world;
-    const op = new Op(node, opset, graph, inputs, (type) => dtypeOf(type, float), (t) => t.node(), (g) => this.#runSubgraph(g));
+    const op = new Op(
+      node,
+      opset,
+      graph,
+      inputs,
+      (type) => dtypeOf(type, float),
+      (t) => t.node(),
+      (g) => this.#runSubgraph(g),
+      this.world.batch,
+    );
     return listOf(rule.build(op)).map((result, i) => {
       const value = this.#valueOf(result, node.outputs[i] ?? '');
       if (value?.kind === 'tensor') checkShape(value.shape, `output ${i}`);
@@ -88,7 +99,7 @@ export class Interpreter {
 
   #valueOf(result: Result, name: string): Value | undefined {
     if (result === undefined || 'kind' in result) return result;
-    if (result instanceof Known) return constantTensor(result, this.world.graph, this.world.float, `'${name}'`);
+    if (result instanceof Known) return constantTensor(result, this.world.graph, this.world.float, quoted(name));
     // what simplified to one number is known after all
     if (isOp(result, 'fill') && sizeOf(result.shape) <= foldLimit) {
       const { shape, dtype, attributes } = result;
@@ -105,13 +116,16 @@ export class Interpreter {
     const scratch = new Graph();
     const made = new Map<Tensor, Node>();
     const nodeOf = (t: Tensor): Node => {
-      let n = made.get(t);
-      if (!n) made.set(t, (n = scratchNode(scratch, t)));
-      return n;
+      const node = made.get(t) ?? scratchNode(scratch, t);
+      made.set(t, node);
+      return node;
     };
-    const typeOf = (type: Parameters<typeof dtypeOf>[0]): DType => dtypeOf(type, type === 'float64' ? 'float64' : 'float32');
-    const noSubgraph = (): never => { throw new UnsupportedError('has a subgraph'); };
-    const results = listOf(rule.build(new Op(node, opset, scratch, inputs, typeOf, nodeOf, noSubgraph)));
+    const typeOf = (type: Parameters<typeof dtypeOf>[0]): DType =>
+      dtypeOf(type, type === 'float64' ? 'float64' : 'float32');
+    const noSubgraph = (): never => {
+      throw new UnsupportedError('has a subgraph');
+    };
+    const results = listOf(rule.build(new Op(node, opset, scratch, inputs, typeOf, nodeOf, noSubgraph, undefined)));
     const nodes = results.filter((r): r is Node => r !== undefined && 'op' in r);
     if (nodes.some((n) => sizeOf(n.shape) > foldLimit) || !cheap(nodes)) return undefined;
     const values = evaluate(nodes, new Map(), { round: true, wideIntegers: true });
@@ -144,13 +158,16 @@ function cheap(outputs: readonly Node[]): boolean {
   return true;
 }
 
-const listOf = (results: Result | readonly Result[]): readonly Result[] => (Array.isArray(results) ? results : [results as Result]);
+const listOf = (results: Result | readonly Result[]): readonly Result[] =>
+  Array.isArray(results) ? results : [results as Result];
 
 /** the error with the operator it arose at; whatever is not ours arose from a malformed node */
 function explained(error: unknown, node: OnnxNode, opset: number): HessiaError {
-  const at = `operator ${qualifiedName(node)} (node '${node.name}', opset ${opset})`;
+  const at = `operator ${qualifiedName(node)} (node ${quoted(node.name)}, opset ${opset})`;
   if (error instanceof HessiaError && error.message.startsWith('operator ')) return error; // from a subgraph
   const message = `${at}: ${messageOf(error)}`;
   if (error instanceof NotConstant) return new NotConstant(message, error.on);
-  return error instanceof UnsupportedError ? new UnsupportedError(message, { cause: error }) : new InputError(message, { cause: error });
+  return error instanceof UnsupportedError
+    ? new UnsupportedError(message, { cause: error })
+    : new InputError(message, { cause: error });
 }

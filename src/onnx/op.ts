@@ -1,5 +1,6 @@
 /** One node of the file as its import rule sees it: inputs as graph nodes, attributes checked, faults named. */
 import { InputError, UnsupportedError } from '../base/errors.js';
+import { quoted } from '../base/quote.js';
 import type { DType, Graph, Node, Shape } from '../graph/index.js';
 import { describe, isFloat } from '../graph/index.js';
 import type { OnnxDataType, OnnxGraph, OnnxNode, OnnxTensor } from './proto/index.js';
@@ -17,12 +18,19 @@ export interface OpRule {
   /** Types not fitting for evaluation at import (control flow) see the values themselves. */
   readonly neverFold?: true;
 }
+export interface BatchChange {
+  readonly stated: number;
+  readonly actual: number;
+}
 /** by operator name; other domains as "domain.Name" */
 export type OpTable = Readonly<Record<string, OpRule>>;
 
 /** an input whose values had to be constants was not; `on` is what it was computed from */
 export class NotConstant extends UnsupportedError {
-  constructor(message: string, readonly on: Node) {
+  constructor(
+    message: string,
+    readonly on: Node,
+  ) {
     super(message);
   }
 }
@@ -39,7 +47,10 @@ interface AttributeValues {
 
 /** Attributes and arity of a node: all that `refuse` may look at. */
 export class AttributeView {
-  constructor(readonly node: OnnxNode, readonly opset: number) {}
+  constructor(
+    readonly node: OnnxNode,
+    readonly opset: number,
+  ) {}
 
   hasAttribute(name: string): boolean {
     return this.node.attributes.has(name);
@@ -47,7 +58,8 @@ export class AttributeView {
   #attribute<T extends keyof AttributeValues>(name: string, type: T): AttributeValues[T] | undefined {
     const found = this.node.attributes.get(name);
     if (!found) return undefined;
-    if (found.type !== type) throw new InputError(`attribute '${name}' should be of type ${type}, not ${found.type}`);
+    if (found.type !== type)
+      throw new InputError(`attribute ${quoted(name)} should be of type ${type}, not ${found.type}`);
     return found.value as AttributeValues[T];
   }
   int(name: string, otherwise: number): number {
@@ -75,7 +87,8 @@ export class AttributeView {
   typeAttribute(name: string, otherwise?: OnnxDataType): OnnxDataType {
     const code = this.#attribute(name, 'int');
     const type = code === undefined ? otherwise : onnxDataTypes[code];
-    if (type === undefined || type === 'undefined') throw new InputError(`attribute '${name}' names no data type`);
+    if (type === undefined || type === 'undefined')
+      throw new InputError(`attribute ${quoted(name)} names no data type`);
     return type;
   }
   hasInput(i: number): boolean {
@@ -88,7 +101,8 @@ export class AttributeView {
 
 export class Op extends AttributeView {
   constructor(
-    node: OnnxNode, opset: number,
+    node: OnnxNode,
+    opset: number,
     readonly graph: Graph,
     readonly values: readonly (Value | undefined)[],
     /** the graph type of a type of the file */
@@ -96,6 +110,8 @@ export class Op extends AttributeView {
     private readonly nodeOf: (tensor: Tensor) => Node,
     /** runs a subgraph of this node */
     readonly runSubgraph: (graph: OnnxGraph) => Value[],
+    /** the batch size that the file states, and that it is written for, where they differ */
+    readonly batch: BatchChange | undefined,
   ) {
     super(node, opset);
   }
@@ -143,7 +159,10 @@ export class Op extends AttributeView {
   constant(i: number, what: string): Known {
     const known = this.known(i);
     if (known) return known;
-    throw new NotConstant(`${what} ('${this.node.inputs[i] ?? ''}') is computed from data or parameters; only constant ones are supported`, this.x(i));
+    throw new NotConstant(
+      `${what} (${quoted(this.node.inputs[i] ?? '')}) is computed from data or parameters; only constant ones are supported`,
+      this.x(i),
+    );
   }
   /** constant whole numbers (or constant floats, where the operator has such) */
   list(i: number, what: string): number[] {

@@ -1,6 +1,5 @@
 /** The operators this version imports: one entry each, by family. */
 import type { OpRule, OpTable } from './op.js';
-import type { OnnxNode } from './proto/index.js';
 import { activationOps } from './ops/activations.js';
 import { arithmeticOps } from './ops/arithmetic.js';
 import { constantOps } from './ops/constants.js';
@@ -18,10 +17,26 @@ import { scatterOps } from './ops/scatter.js';
 import { sequenceOps } from './ops/sequences.js';
 import { shapeOps } from './ops/shapes.js';
 import { slicingOps } from './ops/slicing.js';
+import type { OnnxNode } from './proto/index.js';
 
 const families: readonly OpTable[] = [
-  arithmeticOps, activationOps, productOps, convolutionOps, poolingOps, normalizationOps, reductionOps, shapeOps, slicingOps,
-  constantOps, gatherOps, scatterOps, sequenceOps, resizeOps, lossOps, quantizationOps, controlOps,
+  arithmeticOps,
+  activationOps,
+  productOps,
+  convolutionOps,
+  poolingOps,
+  normalizationOps,
+  reductionOps,
+  shapeOps,
+  slicingOps,
+  constantOps,
+  gatherOps,
+  scatterOps,
+  sequenceOps,
+  resizeOps,
+  lossOps,
+  quantizationOps,
+  controlOps,
 ];
 const table = new Map<string, OpRule>(families.flatMap((family) => Object.entries(family)));
 

@@ -1,5 +1,6 @@
 /** Everything in a file that this version cannot import, found before any work. */
 import { HessiaError, InputError } from '../base/errors.js';
+import { quoted } from '../base/quote.js';
 import { allNodes } from './flatten.js';
 import { AttributeView } from './op.js';
 import type { OnnxModel, OnnxNode } from './proto/index.js';
@@ -17,18 +18,26 @@ export function unsupportedIn(model: OnnxModel, nodes: readonly OnnxNode[]): str
     const reason = reasonAgainst(node, model.opsetImports.get(node.domain) ?? 0);
     if (reason !== undefined) found.set(reason, (found.get(reason) ?? 0) + 1);
   }
-  if (model.graph.sparseInitializers.length > 0) found.set('sparse initializers', model.graph.sparseInitializers.length);
+  if (model.graph.sparseInitializers.length > 0)
+    found.set('sparse initializers', model.graph.sparseInitializers.length);
   return [...found].map(([reason, count]) => (count > 1 ? `${reason} (${count} times)` : reason));
 }
 
+/** names from files come without control characters, and not at any length */
+const plain = (name: string): string => quoted(name).slice(1, -1);
+
 function reasonAgainst(node: OnnxNode, opset: number): string | undefined {
-  const name = qualifiedName(node), rule = ruleOf(node);
+  const name = plain(qualifiedName(node)),
+    rule = ruleOf(node);
   if (!rule) return `operator ${name}`;
   try {
     const reason = rule.refuse?.(new AttributeView(node, opset));
     return reason === undefined ? undefined : `operator ${name} ${reason}`;
   } catch (error) {
-    if (error instanceof HessiaError) throw new InputError(`operator ${name} (node '${node.name}', opset ${opset}): ${error.message}`, { cause: error });
+    if (error instanceof HessiaError)
+      throw new InputError(`operator ${name} (node ${quoted(node.name)}, opset ${opset}): ${error.message}`, {
+        cause: error,
+      });
     throw error;
   }
 }

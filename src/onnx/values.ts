@@ -1,7 +1,9 @@
 /** What a name of the file stands for while the model is written into a graph. */
-import { InputError, UnsupportedError } from '../base/errors.js';
+
 import { toFloat32 } from '../base/convert.js';
+import { InputError, UnsupportedError } from '../base/errors.js';
 import type { NdArray } from '../base/ndarray.js';
+import { quoted } from '../base/quote.js';
 import type { DType, FloatDType, Graph, Node, Shape } from '../graph/index.js';
 import { isFloat, sizeOf } from '../graph/index.js';
 import { type OnnxDataType, type OnnxTensor, tensorArray } from './proto/index.js';
@@ -11,7 +13,11 @@ import { type OnnxDataType, type OnnxTensor, tensorArray } from './proto/index.j
  * end" markers meet); floating-point values are exactly those of the file.
  */
 export class Known {
-  constructor(readonly shape: Shape, readonly dtype: DType, readonly data: Float32Array | Float64Array | Int32Array | Uint8Array) {}
+  constructor(
+    readonly shape: Shape,
+    readonly dtype: DType,
+    readonly data: Float32Array | Float64Array | Int32Array | Uint8Array,
+  ) {}
 
   static integers(values: readonly number[], shape: Shape = [values.length]): Known {
     return new Known(shape, 'int32', Float64Array.from(values));
@@ -34,39 +40,59 @@ export interface Sequence {
 }
 export type Value = Tensor | Sequence;
 
-export const computed = (node: Node): Tensor => ({ kind: 'tensor', shape: node.shape, node: () => node, known: undefined, folds: false });
+export const computed = (node: Node): Tensor => ({
+  kind: 'tensor',
+  shape: node.shape,
+  node: () => node,
+  known: undefined,
+  folds: false,
+});
+
+/** computes a value when it is first asked for */
+export function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
 
 /** known values in `graph`, whose floating-point values are of type `float` */
 export function constantTensor(known: Known, graph: Graph, float: FloatDType, what: string): Tensor {
-  let node: Node | undefined;
-  return { kind: 'tensor', shape: known.shape, folds: true, known: () => known, node: () => (node ??= constantNode(known, graph, float, what)) };
+  const node = once(() => constantNode(known, graph, float, what));
+  return { kind: 'tensor', shape: known.shape, folds: true, known: () => known, node };
 }
 
 /** the same, with the values read from the file only when needed */
 export function fileTensor(tensor: OnnxTensor, graph: Graph, float: FloatDType): Tensor {
-  let known: Known | undefined, node: Node | undefined;
-  const read = (): Known => (known ??= knownOf(tensor));
-  return {
-    kind: 'tensor', shape: tensor.dims, folds: true, known: read,
-    node: () => (node ??= constantNode(read(), graph, float, `'${tensor.name}'`)),
-  };
+  const known = once(() => knownOf(tensor));
+  const node = once(() => constantNode(known(), graph, float, quoted(tensor.name)));
+  return { kind: 'tensor', shape: tensor.dims, folds: true, known, node };
 }
 
 /** a parameter: an input of the graph, whose stored values may still be looked at where a constant is needed */
-export const parameterTensor = (tensor: OnnxTensor, node: Node): Tensor => {
-  let known: Known | undefined;
-  return { kind: 'tensor', shape: tensor.dims, node: () => node, known: () => (known ??= knownOf(tensor)), folds: false };
-};
+export function parameterTensor(tensor: OnnxTensor, node: Node): Tensor {
+  return { kind: 'tensor', shape: tensor.dims, node: () => node, known: once(() => knownOf(tensor)), folds: false };
+}
 
 function constantNode(known: Known, graph: Graph, float: FloatDType, what: string): Node {
   const { shape, data } = known;
   if (isFloat(known.dtype)) {
-    const values = float === 'float64' ? (data instanceof Float64Array ? data : Float64Array.from(data)) : data instanceof Float32Array ? data : Float32Array.from(data);
+    const values =
+      float === 'float64'
+        ? data instanceof Float64Array
+          ? data
+          : Float64Array.from(data)
+        : data instanceof Float32Array
+          ? data
+          : Float32Array.from(data);
     return graph.constant(values, shape, float);
   }
-  if (known.dtype === 'bool') return graph.constant(data instanceof Uint8Array ? data : Uint8Array.from(data), shape, 'bool');
+  if (known.dtype === 'bool')
+    return graph.constant(data instanceof Uint8Array ? data : Uint8Array.from(data), shape, 'bool');
   const wrong = data.find((v) => v > 0x7fffffff || v < -0x80000000);
-  if (wrong !== undefined) throw new UnsupportedError(`${what} holds ${wrong}, and integers that reach the computation must fit 32 bits`);
+  if (wrong !== undefined)
+    throw new UnsupportedError(`${what} holds ${wrong}, and integers that reach the computation must fit 32 bits`);
   return graph.constant(data instanceof Int32Array ? data : Int32Array.from(data), shape, 'int32');
 }
 
@@ -76,24 +102,54 @@ export function knownOf(tensor: OnnxTensor): Known {
 function knownOfArray(array: NdArray): Known {
   const { shape } = array;
   switch (array.dtype) {
-    case 'float16': case 'bfloat16': return new Known(shape, 'float32', toFloat32(array));
-    case 'float32': return new Known(shape, 'float32', array.data);
-    case 'float64': return new Known(shape, 'float64', array.data);
-    case 'bool': return new Known(shape, 'bool', array.data.map((v) => Number(v !== 0)));
-    case 'int32': return new Known(shape, 'int32', array.data);
-    case 'int64': case 'uint64': return new Known(shape, 'int32', Float64Array.from(array.data, Number));
-    default: return new Known(shape, 'int32', Float64Array.from(array.data));
+    case 'float16':
+    case 'bfloat16':
+      return new Known(shape, 'float32', toFloat32(array));
+    case 'float32':
+      return new Known(shape, 'float32', array.data);
+    case 'float64':
+      return new Known(shape, 'float64', array.data);
+    case 'bool':
+      return new Known(
+        shape,
+        'bool',
+        array.data.map((v) => Number(v !== 0)),
+      );
+    case 'int32':
+      return new Known(shape, 'int32', array.data);
+    case 'int64':
+    case 'uint64':
+      return new Known(shape, 'int32', Float64Array.from(array.data, Number));
+    default:
+      return new Known(shape, 'int32', Float64Array.from(array.data));
   }
 }
 
 /** The graph type that stands for a type of the file; `float` for the types that are computed in. */
 export function dtypeOf(type: OnnxDataType, float: FloatDType): DType {
   switch (type) {
-    case 'float16': case 'bfloat16': case 'float32': case 'float64': return float;
-    case 'bool': return 'bool';
-    case 'int8': case 'int16': case 'int32': case 'int64': case 'uint8': case 'uint16': case 'uint32': case 'uint64':
-    case 'int4': case 'uint4': case 'int2': case 'uint2': return 'int32';
-    default: throw new UnsupportedError(`values of type ${type} are not supported`);
+    case 'float16':
+    case 'bfloat16':
+    case 'float32':
+    case 'float64':
+      return float;
+    case 'bool':
+      return 'bool';
+    case 'int8':
+    case 'int16':
+    case 'int32':
+    case 'int64':
+    case 'uint8':
+    case 'uint16':
+    case 'uint32':
+    case 'uint64':
+    case 'int4':
+    case 'uint4':
+    case 'int2':
+    case 'uint2':
+      return 'int32';
+    default:
+      throw new UnsupportedError(`values of type ${type} are not supported`);
   }
 }
 export const isFloatType = (type: OnnxDataType): boolean =>

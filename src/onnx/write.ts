@@ -1,10 +1,12 @@
 /** A file, prepared for being written into graphs, and the writing. */
 import { InputError } from '../base/errors.js';
+import { quoted } from '../base/quote.js';
 import type { FloatDType, Graph, Node } from '../graph/index.js';
 import type { Candidate } from './candidates.js';
 import { Interpreter } from './interpreter.js';
+import type { BatchChange } from './op.js';
 import type { OnnxModel, OnnxNode } from './proto/index.js';
-import { type Value, computed, fileTensor, parameterTensor } from './values.js';
+import { computed, fileTensor, parameterTensor, type Value } from './values.js';
 
 export interface Prepared {
   readonly model: OnnxModel;
@@ -30,23 +32,43 @@ export function write(prepared: Prepared, { graph, float, inputs, parameters }: 
     else if (origin === 'alias') replaced.set(name, fileTensor(tensor, graph, float));
   }
   const { graph: file, opsetImports } = prepared.model;
-  const interpreter = new Interpreter({ graph, float, opsets: opsetImports, replaced });
-  for (const tensor of file.initializers) interpreter.define(tensor.name, replaced.get(tensor.name) ?? fileTensor(tensor, graph, float));
+  const interpreter = new Interpreter({
+    graph,
+    float,
+    opsets: opsetImports,
+    replaced,
+    batch: batchChange(prepared.model, inputs),
+  });
+  for (const tensor of file.initializers)
+    interpreter.define(tensor.name, replaced.get(tensor.name) ?? fileTensor(tensor, graph, float));
   for (const { name } of dataInputs(prepared.model)) {
     const node = inputs.get(name);
-    if (!node) throw new InputError(`no value is given for the model's input '${name}'`);
+    if (!node) throw new InputError(`no value is given for the model's input ${quoted(name)}`);
     interpreter.define(name, computed(node));
   }
   interpreter.run(prepared.nodes);
   return (name) => {
     const value = interpreter.get(name);
-    if (value?.kind !== 'tensor') throw new InputError(`the model has no tensor named '${name}'`);
+    if (value?.kind !== 'tensor') throw new InputError(`the model has no tensor named ${quoted(name)}`);
     return value.node();
   };
 }
 
+/** The batch size of the first input with axes, where the file states another. */
+function batchChange(model: OnnxModel, inputs: ReadonlyMap<string, Node>): BatchChange | undefined {
+  for (const { name, type } of dataInputs(model)) {
+    const stated = type?.kind === 'tensor' ? type.shape?.[0] : undefined,
+      actual = inputs.get(name)?.shape[0];
+    if (stated === undefined || actual === undefined) continue;
+    return typeof stated === 'number' && stated !== actual ? { stated, actual } : undefined;
+  }
+  return undefined;
+}
+
 /** Files of old exporters list initializers among the inputs, too. */
 export function dataInputs(model: OnnxModel): OnnxModel['graph']['inputs'] {
-  const stored = new Set([...model.graph.initializers, ...model.graph.sparseInitializers.map((s) => s.values)].map((t) => t.name));
+  const stored = new Set(
+    [...model.graph.initializers, ...model.graph.sparseInitializers.map((s) => s.values)].map((t) => t.name),
+  );
   return model.graph.inputs.filter((i) => !stored.has(i.name));
 }

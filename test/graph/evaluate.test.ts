@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Graph, type Node, ops } from '../../src/graph/index.js';
-import { evaluate } from '../../src/graph/evaluate.js';
 import { erf } from '../../src/graph/evaluate/erf.js';
+import { evaluate } from '../../src/graph/evaluate.js';
+import { Graph, type Node, ops } from '../../src/graph/index.js';
 
 /** values that differ, of both signs, the same every time */
 function numbers(count: number, seed = 1): number[] {
@@ -13,17 +13,35 @@ function numbers(count: number, seed = 1): number[] {
 }
 const graph = new Graph();
 let made = 0;
-function value(shape: readonly number[], data = numbers(shape.reduce((n, d) => n * d, 1), ++made)): { node: Node; data: number[] } {
+function value(
+  shape: readonly number[],
+  data = numbers(
+    shape.reduce((n, d) => n * d, 1),
+    ++made,
+  ),
+): { node: Node; data: number[] } {
   return { node: graph.input(`x${made++}`, shape, 'float64'), data };
 }
-const run = (output: Node, ...inputs: { node: Node; data: number[] }[]): number[] =>
-  [...(evaluate([output], new Map(inputs.map((i) => [i.node, i.data])))[0] as Float64Array)];
-const inner = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, v, i) => sum + v * (b[i] as number), 0);
+const run = (output: Node, ...inputs: { node: Node; data: number[] }[]): number[] => [
+  ...(evaluate([output], new Map(inputs.map((i) => [i.node, i.data])))[0] as Float64Array),
+];
+const inner = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, v, i) => sum + v * (b[i] as number), 0);
 
 describe('element-wise', () => {
   // from tables of the error function (Abramowitz & Stegun 7.1)
-  test.each([[0, 0], [0.5, 0.5204998778130465], [1, 0.8427007929497149], [2, 0.9953222650189527], [-1, -0.8427007929497149],
-    [2.4, 0.9993114861033549], [2.6, 0.9997639655834707], [3, 0.9999779095030014], [7, 1], [-Infinity, -1]])('erf %d', (x, y) => {
+  test.each([
+    [0, 0],
+    [0.5, 0.5204998778130465],
+    [1, 0.8427007929497149],
+    [2, 0.9953222650189527],
+    [-1, -0.8427007929497149],
+    [2.4, 0.9993114861033549],
+    [2.6, 0.9997639655834707],
+    [3, 0.9999779095030014],
+    [7, 1],
+    [-Infinity, -1],
+  ])('erf %d', (x, y) => {
     expect(erf(x)).toBeCloseTo(y, 14);
   });
   test('NaN passes erf', () => expect(erf(NaN)).toBeNaN());
@@ -34,19 +52,28 @@ describe('element-wise', () => {
   });
 
   test('mod has the sign of the divisor', () => {
-    const a = value([4], [5, -5, 5, -5]), b = value([4], [3, 3, -3, -3]);
+    const a = value([4], [5, -5, 5, -5]),
+      b = value([4], [3, 3, -3, -3]);
     expect(run(ops.mod(a.node, b.node), a, b)).toEqual([2, 1, -1, -2]);
   });
 
   test('max, min and select let NaN through where it is chosen', () => {
-    const a = value([2], [NaN, 1]), b = value([2], [0, NaN]);
+    const a = value([2], [NaN, 1]),
+      b = value([2], [0, NaN]);
     expect(run(ops.max(a.node, b.node), a, b)).toEqual([NaN, NaN]);
     expect(run(ops.select(ops.le(a.node, 0), 0, a.node), a)).toEqual([NaN, 1]);
   });
 
   test('integers divide towards zero and wrap', () => {
-    const n = graph.input('n', [3], 'int32'), d = graph.input('d', [3], 'int32');
-    const [quotient, product] = evaluate([ops.div(n, d), ops.mul(n, d)], new Map([[n, [-7, 7, 2147483647]], [d, [2, 2, 2147483647]]]));
+    const n = graph.input('n', [3], 'int32'),
+      d = graph.input('d', [3], 'int32');
+    const [quotient, product] = evaluate(
+      [ops.div(n, d), ops.mul(n, d)],
+      new Map([
+        [n, [-7, 7, 2147483647]],
+        [d, [2, 2, 2147483647]],
+      ]),
+    );
     expect([...(quotient as Int32Array)]).toEqual([-3, 3, 1]);
     expect([...(product as Int32Array)]).toEqual([-14, 14, 1]);
   });
@@ -84,16 +111,23 @@ describe('reductions', () => {
 });
 
 test('dot sums over shared labels and keeps batches', () => {
-  const x = value([2, 3, 4]), y = value([4, 2, 5]);
+  const x = value([2, 3, 4]),
+    y = value([4, 2, 5]);
   const found = run(ops.dot(x.node, y.node, 'bmk', 'kbn', 'nbm'), x, y);
   const at = (n: number, b: number, m: number): number =>
-    [0, 1, 2, 3].reduce((sum, k) => sum + (x.data[(b * 3 + m) * 4 + k] as number) * (y.data[(k * 2 + b) * 5 + n] as number), 0);
-  for (let n = 0; n < 5; n++) for (let b = 0; b < 2; b++) for (let m = 0; m < 3; m++) expect(found[(n * 2 + b) * 3 + m]).toBeCloseTo(at(n, b, m), 14);
+    [0, 1, 2, 3].reduce(
+      (sum, k) => sum + (x.data[(b * 3 + m) * 4 + k] as number) * (y.data[(k * 2 + b) * 5 + n] as number),
+      0,
+    );
+  for (let n = 0; n < 5; n++)
+    for (let b = 0; b < 2; b++)
+      for (let m = 0; m < 3; m++) expect(found[(n * 2 + b) * 3 + m]).toBeCloseTo(at(n, b, m), 14);
 });
 
 describe('convolution', () => {
   const a = { strides: [2, 1], padLow: [1, 0], padHigh: [1, 2], dilations: [1, 2], groups: 2 };
-  const x = value([2, 4, 5, 6]), w = value([6, 2, 3, 2]);
+  const x = value([2, 4, 5, 6]),
+    w = value([6, 2, 3, 2]);
   const y = ops.conv(x.node, w.node, a);
 
   test('is the sum it is defined as', () => {
@@ -102,10 +136,16 @@ describe('convolution', () => {
     const at = (n: number, c: number, i: number, j: number): number =>
       i < 0 || j < 0 || i >= 5 || j >= 6 ? 0 : (x.data[((n * 4 + c) * 5 + i) * 6 + j] as number);
     for (let e = 0; e < found.length; e++) {
-      const j = e % 6, i = Math.floor(e / 6) % 3, o = Math.floor(e / 18) % 6, n = Math.floor(e / 108);
+      const j = e % 6,
+        i = Math.floor(e / 6) % 3,
+        o = Math.floor(e / 18) % 6,
+        n = Math.floor(e / 108);
       let sum = 0;
-      for (let c = 0; c < 2; c++) for (let p = 0; p < 3; p++) for (let q = 0; q < 2; q++)
-        sum += (w.data[((o * 2 + c) * 3 + p) * 2 + q] as number) * at(n, (o < 3 ? 0 : 2) + c, i * 2 + p - 1, j + q * 2);
+      for (let c = 0; c < 2; c++)
+        for (let p = 0; p < 3; p++)
+          for (let q = 0; q < 2; q++)
+            sum +=
+              (w.data[((o * 2 + c) * 3 + p) * 2 + q] as number) * at(n, (o < 3 ? 0 : 2) + c, i * 2 + p - 1, j + q * 2);
       expect(found[e]).toBeCloseTo(sum, 13);
     }
   });
@@ -129,7 +169,8 @@ describe('convolution', () => {
 describe('windows', () => {
   const a = { window: [2, 2], strides: [2, 1], padLow: [1, 0], dilations: [1, 2] };
   test('sums and its adjoint', () => {
-    const x = value([3, 4, 5]), c = value([3, 2, 3]);
+    const x = value([3, 4, 5]),
+      c = value([3, 2, 3]);
     const sums = run(ops.windowSum(x.node, a, [2, 3]), x);
     expect(sums[0]).toBeCloseTo((x.data[0] as number) + (x.data[2] as number), 14);
     expect(inner(run(ops.windowSumTranspose(c.node, a, [4, 5]), c), x.data)).toBeCloseTo(inner(sums, c.data), 13);
@@ -145,7 +186,8 @@ describe('indexing', () => {
   test('take and gatherElements have their adjoints', () => {
     const x = value([3, 4, 2]);
     const rows = graph.constant(Int32Array.of(3, 0, 3), [3], 'int32');
-    const taken = ops.take(x.node, rows, 1), c = value(taken.shape);
+    const taken = ops.take(x.node, rows, 1),
+      c = value(taken.shape);
     expect(run(taken, x).slice(0, 4)).toEqual([x.data[6], x.data[7], x.data[0], x.data[1]]);
     expect(inner(run(ops.takeTranspose(c.node, rows, 1, 4), c), x.data)).toBeCloseTo(inner(run(taken, x), c.data), 13);
     const each = graph.constant(Int32Array.of(2, 1, 0, 2), [2, 1, 2], 'int32');
@@ -153,7 +195,8 @@ describe('indexing', () => {
     expect(run(picked, x)).toEqual([x.data[4], x.data[3], x.data[8], x.data[13]]);
   });
   test('an index outside is an error', () => {
-    const x = value([3]), i = graph.constant(Int32Array.of(0, 3), [2], 'int32');
+    const x = value([3]),
+      i = graph.constant(Int32Array.of(0, 3), [2], 'int32');
     expect(() => run(ops.take(x.node, i, 0), x)).toThrow('index 3 is outside an axis of 3');
   });
 });
@@ -163,9 +206,14 @@ test('shapes: slice undoes pad, reverse turns, broadcast repeats', () => {
   const padded = ops.pad(x.node, [1, 0], [0, 2], [0, 1]);
   expect(padded.shape).toEqual([3, 7]);
   expect(run(ops.slice(padded, [1, 0], [2, 3], [1, 2]), x)).toEqual(x.data);
-  expect(run(ops.reduceSum(padded), x)[0]).toBeCloseTo(x.data.reduce((p, q) => p + q), 14);
+  expect(run(ops.reduceSum(padded), x)[0]).toBeCloseTo(
+    x.data.reduce((p, q) => p + q),
+    14,
+  );
   expect(run(ops.reverse(x.node, [1]), x).slice(0, 3)).toEqual([...x.data.slice(0, 3)].reverse());
-  expect(run(ops.broadcast(x.node, [3, 2, 2], [1, 0]), x)).toEqual([0, 3, 1, 4, 2, 5].flatMap((i) => [x.data[i], x.data[i]]));
+  expect(run(ops.broadcast(x.node, [3, 2, 2], [1, 0]), x)).toEqual(
+    [0, 3, 1, 4, 2, 5].flatMap((i) => [x.data[i], x.data[i]]),
+  );
 });
 
 test('float32 rounds after every step when asked', () => {

@@ -1,23 +1,33 @@
 /** ONNX's own test cases (folders of model.onnx and tensors as .pb), turned into models of ours. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { toFloat32 } from '../../src/base/convert.js';
 import type { NdArray } from '../../src/base/ndarray.js';
-import { NotConstant } from '../../src/onnx/op.js';
 import { modelFromOnnx } from '../../src/onnx/index.js';
+import { NotConstant } from '../../src/onnx/op.js';
 import { decodeTensor } from '../../src/onnx/proto/decode-tensor.js';
 import { decodeModel, type OnnxModel, type OnnxTensor, tensorArray } from '../../src/onnx/proto/index.js';
 import { WireReader } from '../../src/onnx/proto/wire.js';
-import { toFloat32 } from '../../src/base/convert.js';
 import { difference, type Outcome, runModel } from './run.js';
 
-export type CaseResult = { readonly kind: 'passed' } | { readonly kind: 'unsupported' | 'failed'; readonly why: string };
+export type CaseResult =
+  | { readonly kind: 'passed' }
+  | { readonly kind: 'unsupported' | 'failed'; readonly why: string };
 
-const readTensor = (path: string): OnnxTensor => decodeTensor(new WireReader(readFileSync(path), path), { model: undefined });
+const readTensor = (path: string): OnnxTensor =>
+  decodeTensor(new WireReader(readFileSync(path), path), { model: undefined });
 const numbered = (folder: string, prefix: string): string[] =>
-  readdirSync(folder).filter((f) => f.startsWith(prefix)).sort((a, b) => Number(a.match(/\d+/)) - Number(b.match(/\d+/))).map((f) => join(folder, f));
+  readdirSync(folder)
+    .filter((f) => f.startsWith(prefix))
+    .sort((a, b) => Number(a.match(/\d+/)) - Number(b.match(/\d+/)))
+    .map((f) => join(folder, f));
 
 /** Tensors that the case gives as inputs are constants of the file where `asConstant`. */
-function withConstants(model: OnnxModel, given: readonly OnnxTensor[], asConstant: (t: OnnxTensor) => boolean): OnnxModel {
+function withConstants(
+  model: OnnxModel,
+  given: readonly OnnxTensor[],
+  asConstant: (t: OnnxTensor) => boolean,
+): OnnxModel {
   const initializers = [...model.graph.initializers, ...given.filter(asConstant)];
   return { ...model, graph: { ...model.graph, initializers } };
 }
@@ -25,19 +35,31 @@ function withConstants(model: OnnxModel, given: readonly OnnxTensor[], asConstan
 export function runCase(folder: string, tolerance = 1e-4): CaseResult {
   const model = decodeModel(readFileSync(join(folder, 'model.onnx')));
   const data = join(folder, 'test_data_set_0');
-  if ([...model.graph.inputs, ...model.graph.outputs].some((v) => v.type?.kind !== 'tensor')) return { kind: 'unsupported', why: 'sequences as inputs or outputs' };
-  const inputs = numbered(data, 'input_').map((path, i) => ({ ...readTensor(path), name: model.graph.inputs[i]!.name }));
+  if ([...model.graph.inputs, ...model.graph.outputs].some((v) => v.type?.kind !== 'tensor'))
+    return { kind: 'unsupported', why: 'sequences as inputs or outputs' };
+  const inputs = numbered(data, 'input_').map((path, i) => ({
+    ...readTensor(path),
+    name: model.graph.inputs[i]!.name,
+  }));
   const expected = numbered(data, 'output_').map(readTensor);
-  if ([...inputs, ...expected].some((t) => t.dataType === 'string' || t.dataType.startsWith('complex'))) return { kind: 'unsupported', why: 'strings or complex numbers' };
+  if ([...inputs, ...expected].some((t) => t.dataType === 'string' || t.dataType.startsWith('complex')))
+    return { kind: 'unsupported', why: 'strings or complex numbers' };
   const names = model.graph.outputs.map((o) => o.name);
   const attempt = (asConstant: (t: OnnxTensor) => boolean): Map<string, Outcome> | { unsupported: string } => {
     const changed = withConstants(model, inputs, asConstant);
     const imported = modelFromOnnx({ path: folder, bytes: new Uint8Array(), model: changed });
     if (imported.unsupported.length > 0) return { unsupported: imported.unsupported.join('; ') };
-    const arrays: Record<string, NdArray> = Object.fromEntries(inputs.map((t) => {
-      const a = tensorArray(t);
-      return [t.name, a.dtype === 'float16' || a.dtype === 'bfloat16' ? { dtype: 'float32' as const, shape: a.shape, data: toFloat32(a) } : a];
-    }));
+    const arrays: Record<string, NdArray> = Object.fromEntries(
+      inputs.map((t) => {
+        const a = tensorArray(t);
+        return [
+          t.name,
+          a.dtype === 'float16' || a.dtype === 'bfloat16'
+            ? { dtype: 'float32' as const, shape: a.shape, data: toFloat32(a) }
+            : a,
+        ];
+      }),
+    );
     return runModel(imported, arrays);
   };
   try {
@@ -51,11 +73,14 @@ export function runCase(folder: string, tolerance = 1e-4): CaseResult {
     }
     if (!(found instanceof Map)) return { kind: 'unsupported', why: found.unsupported };
     for (let i = 0; i < names.length; i++) {
-      const want = tensorArray(expected[i]!), got = found.get(names[i]!)!;
-      if (got.shape.join() !== want.shape.join()) return { kind: 'failed', why: `output ${i} has shape [${got.shape}], not [${want.shape}]` };
+      const want = tensorArray(expected[i]!),
+        got = found.get(names[i]!)!;
+      if (got.shape.join() !== want.shape.join())
+        return { kind: 'failed', why: `output ${i} has shape [${got.shape}], not [${want.shape}]` };
       const numbers = want.dtype === 'float16' || want.dtype === 'bfloat16' ? toFloat32(want) : want.data;
       const worst = difference(got.data, numbers as Float32Array);
-      if (!(worst <= (want.dtype === 'float16' || want.dtype === 'bfloat16' ? 1e-2 : tolerance))) return { kind: 'failed', why: `output ${i} differs by ${worst}` };
+      if (!(worst <= (want.dtype === 'float16' || want.dtype === 'bfloat16' ? 1e-2 : tolerance)))
+        return { kind: 'failed', why: `output ${i} differs by ${worst}` };
     }
     return { kind: 'passed' };
   } catch (error) {

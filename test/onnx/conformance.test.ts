@@ -12,7 +12,10 @@ const folder = process.env.HESSIA_ONNX_CASES ?? '/usr/share/libonnx-testdata/dat
 /** what we do otherwise, and why */
 const otherwise: readonly [RegExp, string][] = [
   [/^test_training_dropout/, 'dropout in training mode is refused'],
-  [/^test_resize_downsample_scales_(linear|cubic)_align_corners$/, 'aligned corners go by the whole extent of the result, as in PyTorch and onnxruntime'],
+  [
+    /^test_resize_downsample_scales_(linear|cubic)_align_corners$/,
+    'aligned corners go by the whole extent of the result, as in PyTorch and onnxruntime',
+  ],
   [/^test_bitshift_.*(overflow|width|negative)/, 'integers do not wrap'],
   [/bfloat16|float8|float4|e8m0|e4m3|e5m2/i, 'narrow floating-point types are not rounded to'],
   [/^test_cast(like)?_.*_to_U?INT[24](_expanded)?$/, 'narrow integers do not wrap'],

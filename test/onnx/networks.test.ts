@@ -9,7 +9,11 @@ const root = join(import.meta.dirname, '../..');
 const arrays = await readNpz(join(import.meta.dirname, 'fixtures/networks.npz'));
 const files = [...new Set([...arrays.keys()].map((k) => k.split('|')[0] as string))];
 const of = (file: string, kind: 'in' | 'out') =>
-  new Map([...arrays].flatMap(([key, a]) => (key.startsWith(`${file}|${kind}|`) ? [[key.split('|')[2] as string, a] as const] : [])));
+  new Map(
+    [...arrays].flatMap(([key, a]) =>
+      key.startsWith(`${file}|${kind}|`) ? [[key.split('|')[2] as string, a] as const] : [],
+    ),
+  );
 
 describe.each(files)('%s', (file) => {
   test.each(['float64', 'float32'] as const)('in %s', async (dtype) => {
@@ -27,7 +31,13 @@ describe('what is found in the examples', () => {
   test('parameters in file order, running statistics as buffers', async () => {
     const cnn = await loadOnnx(join(root, 'examples/cnn.onnx'));
     expect(cnn.parameters).toHaveLength(18);
-    expect(cnn.parameters.slice(0, 5).map((p) => p.name)).toEqual(['conv1.weight', 'conv1.bias', 'bn1.weight', 'bn1.bias', 'depthwise.weight']);
+    expect(cnn.parameters.slice(0, 5).map((p) => p.name)).toEqual([
+      'conv1.weight',
+      'conv1.bias',
+      'bn1.weight',
+      'bn1.bias',
+      'depthwise.weight',
+    ]);
     expect(cnn.buffers.map((b) => b.name).every((n) => n.includes('.running_'))).toBe(true);
     expect(cnn.parameters[0]!.consumers).toEqual(['Conv node_conv2d']);
     expect(cnn.inputs).toEqual([{ name: 'images', dtype: 'float32', shape: [null, 1, 28, 28] }]);

@@ -1,7 +1,7 @@
 /** Single operators in every version from opset 9 to 22 against onnxruntime; see fixtures/operators.py. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type ArrayDType, type NdArray, fromBytes, itemSize } from '../../src/base/ndarray.js';
+import { type ArrayDType, fromBytes, itemSize, type NdArray } from '../../src/base/ndarray.js';
 import { readNpz } from '../../src/data/index.js';
 import { modelFromOnnx } from '../../src/onnx/index.js';
 import { decodeModel } from '../../src/onnx/proto/index.js';
@@ -28,13 +28,16 @@ function check(name: string, arrays: ReadonlyMap<string, NdArray>): string | und
   const bytes = arrays.get('model')!.data as Uint8Array;
   try {
     const model = modelFromOnnx({ path: name, bytes, model: decodeModel(bytes) });
-    const inputs = new Map([...arrays].flatMap(([key, a]) => (key.startsWith('in|') ? [[key.slice(3), a] as const] : [])));
+    const inputs = new Map(
+      [...arrays].flatMap(([key, a]) => (key.startsWith('in|') ? [[key.slice(3), a] as const] : [])),
+    );
     for (const parameters of ['constants', 'inputs'] as const) {
       const found = runModel(model, inputs, { parameters });
       for (const [key, expected] of arrays) {
         if (!key.startsWith('out|')) continue;
         const output = found.get(key.slice(4))!;
-        if (output.shape.join() !== expected.shape.join()) return `${name}: ${key} has shape [${output.shape}], not [${expected.shape}]`;
+        if (output.shape.join() !== expected.shape.join())
+          return `${name}: ${key} has shape [${output.shape}], not [${expected.shape}]`;
         const worst = difference(output.data, expected.data as Float32Array);
         if (!(worst < 1e-5)) return `${name}: ${key} differs by ${worst}`;
       }

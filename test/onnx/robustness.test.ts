@@ -8,14 +8,32 @@ import { modelFromOnnx } from '../../src/onnx/index.js';
 import { decodeModel } from '../../src/onnx/proto/index.js';
 
 const fixtures = join(import.meta.dirname, '../fixtures');
-const files = ['tiny-cnn.onnx', 'tiny-attention.onnx', 'unusual/local-function.onnx', 'unusual/shape-arithmetic.onnx', 'unusual/slicing.onnx'];
+const files = [
+  'tiny-cnn.onnx',
+  'tiny-attention.onnx',
+  'unusual/local-function.onnx',
+  'unusual/shape-arithmetic.onnx',
+  'unusual/slicing.onnx',
+];
 
 /** loads and writes the model; anything but success or an error of ours fails the test */
 function attempt(bytes: Uint8Array): 'imported' | 'refused' {
   try {
     const model = modelFromOnnx({ path: 'damaged.onnx', bytes, model: decodeModel(bytes) });
     const graph = new Graph();
-    const inputs = new Map(model.inputs.map((i) => [i.name, graph.input(i.name, i.shape.map((d) => d ?? 2), i.dtype)] as const));
+    const inputs = new Map(
+      model.inputs.map(
+        (i) =>
+          [
+            i.name,
+            graph.input(
+              i.name,
+              i.shape.map((d) => d ?? 2),
+              i.dtype,
+            ),
+          ] as const,
+      ),
+    );
     model.build({ graph, dtype: 'float32', inputs, parameters: new Map() });
     return 'imported';
   } catch (error) {
@@ -30,11 +48,15 @@ describe.each(files)('%s', (file) => {
   const whole = new Uint8Array(readFileSync(join(fixtures, file)));
   test('is fine as it is', () => expect(attempt(whole)).toBe('imported'));
   test('cut anywhere', () => {
-    for (let end = 0; end < whole.length; end += Math.max(1, Math.floor(whole.length / 300))) attempt(whole.slice(0, end));
+    for (let end = 0; end < whole.length; end += Math.max(1, Math.floor(whole.length / 300)))
+      attempt(whole.slice(0, end));
   });
   test('with bytes changed', () => {
     let state = 12345;
-    const next = (limit: number): number => (state = (state * 48271) % 2147483647) % limit;
+    const next = (limit: number): number => {
+      state = (state * 48271) % 2147483647;
+      return state % limit;
+    };
     for (let i = 0; i < 1500; i++) {
       const bytes = whole.slice();
       for (let n = 1 + next(3); n > 0; n--) bytes[next(bytes.length)] = next(256);

@@ -5,7 +5,11 @@ import type { DType, Node, PrimitiveName, Shape } from '../node.js';
 export type Value = Float64Array | Float32Array | Int32Array | Uint8Array;
 export type Allocate = (dtype: DType, count: number) => Value;
 /** the values of a node given those of its inputs */
-export type Evaluator<P extends PrimitiveName = PrimitiveName> = (node: Node<P>, inputs: readonly Value[], allocate: Allocate) => Value;
+export type Evaluator<P extends PrimitiveName = PrimitiveName> = (
+  node: Node<P>,
+  inputs: readonly Value[],
+  allocate: Allocate,
+) => Value;
 
 export const product = (extents: readonly number[]): number => extents.reduce((n, d) => n * d, 1);
 
@@ -26,7 +30,8 @@ export function addresses(shape: Shape, strides: readonly number[], offset = 0):
   out[0] = offset;
   // from the last axis on: what is filled so far repeats along the next axis outwards
   for (let axis = shape.length - 1, filled = 1; axis >= 0; axis--) {
-    const extent = shape[axis] as number, stride = strides[axis] as number;
+    const extent = shape[axis] as number,
+      stride = strides[axis] as number;
     for (let i = filled; i < filled * extent; i++) out[i] = (out[i - filled] as number) + stride;
     filled *= extent;
   }

@@ -8,7 +8,8 @@ export function erf(x: number): number {
 
 /** 2/√π · e^(−a²) · Σ 2ⁿ a²ⁿ⁺¹ / (1·3·…·(2n+1)): all terms are positive, so nothing cancels */
 function series(a: number): number {
-  let term = a, sum = a;
+  let term = a,
+    sum = a;
   for (let n = 1; term > sum * 1e-17; n++) {
     term *= (2 * a * a) / (2 * n + 1);
     sum += term;

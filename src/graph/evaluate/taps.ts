@@ -12,7 +12,8 @@ export function taps(space: readonly number[], positions: readonly number[], a: 
   const out: Tap[] = [];
   const count = product(positions);
   for (let q = 0; q < product(a.window); q++) {
-    const position: number[] = [], source: number[] = [];
+    const position: number[] = [],
+      source: number[] = [];
     for (let p = 0; p < count; p++) {
       const s = sourceOf(p, q, space, positions, a);
       if (s >= 0) {
@@ -26,10 +27,20 @@ export function taps(space: readonly number[], positions: readonly number[], a: 
 }
 
 /** flat index into space, or −1 outside */
-function sourceOf(p: number, q: number, space: readonly number[], positions: readonly number[], a: WindowAttributes): number {
-  let index = 0, step = 1;
+function sourceOf(
+  p: number,
+  q: number,
+  space: readonly number[],
+  positions: readonly number[],
+  a: WindowAttributes,
+): number {
+  let index = 0,
+    step = 1;
   for (let d = space.length - 1; d >= 0; d--) {
-    const at = (p % (positions[d] as number)) * (a.strides[d] as number) + (q % (a.window[d] as number)) * (a.dilations[d] as number) - (a.padLow[d] as number);
+    const at =
+      (p % (positions[d] as number)) * (a.strides[d] as number) +
+      (q % (a.window[d] as number)) * (a.dilations[d] as number) -
+      (a.padLow[d] as number);
     if (at < 0 || at >= (space[d] as number)) return -1;
     index += at * step;
     step *= space[d] as number;

@@ -1,5 +1,6 @@
-import { type Node, ops } from '../../graph/index.js';
+import { quoted } from '../../base/quote.js';
 import * as f from '../../graph/functions.js';
+import { type Node, ops } from '../../graph/index.js';
 import type { Op, OpRule, OpTable } from '../op.js';
 
 const of = (apply: (x: Node, op: Op) => Node): OpRule => ({ build: (op) => apply(op.floating(0), op) });
@@ -15,7 +16,8 @@ function overAxis(apply: (x: Node, axes: readonly number[]) => Node): OpRule {
 /** 1 at the first maximum over axes, else 0 */
 function hardmax(x: Node, axes: readonly number[]): Node {
   const first = axes[0] as number;
-  const lead = x.shape.slice(0, first), tail = x.shape.slice(first + axes.length);
+  const lead = x.shape.slice(0, first),
+    tail = x.shape.slice(first + axes.length);
   const size = axes.reduce((n, a) => n * (x.shape[a] as number), 1);
   const flat = ops.reshape(x, [...lead, size, ...tail]);
   const best = ops.argMax(flat, first);
@@ -25,7 +27,11 @@ function hardmax(x: Node, axes: readonly number[]): Node {
 
 /** the slope's axes align with the input's from the end; older files gave one slope per channel */
 function slopeOf(x: Node, slope: Node): Node {
-  const perChannel = slope.shape.length === 1 && x.shape.length > 2 && slope.shape[0] === x.shape[1] && slope.shape[0] !== x.shape.at(-1);
+  const perChannel =
+    slope.shape.length === 1 &&
+    x.shape.length > 2 &&
+    slope.shape[0] === x.shape[1] &&
+    slope.shape[0] !== x.shape.at(-1);
   return perChannel ? ops.reshape(slope, [slope.shape[0] as number, ...x.shape.slice(2).map(() => 1)]) : slope;
 }
 
@@ -46,7 +52,10 @@ export const activationOps: OpTable = {
   Mish: of(f.mish),
   Swish: of((x, op) => f.silu(x, op.float('alpha', 1))),
   Gelu: {
-    refuse: (node) => (['none', 'tanh'].includes(node.string('approximate', 'none')) ? undefined : `has the unknown approximation '${node.string('approximate', '')}'`),
+    refuse: (node) =>
+      ['none', 'tanh'].includes(node.string('approximate', 'none'))
+        ? undefined
+        : `has the unknown approximation ${quoted(node.string('approximate', ''))}`,
     build: (op) => (op.string('approximate', 'none') === 'tanh' ? f.geluTanh : f.gelu)(op.floating(0)),
   },
   Softmax: overAxis(f.softmax),

@@ -1,19 +1,26 @@
 /** Element-wise arithmetic, comparison, logic and casts. */
-import * as f from '../../graph/functions.js';
-import { type Node, isFloat, ops } from '../../graph/index.js';
-import type { Op, OpRule, OpTable } from '../op.js';
+
 import { UnsupportedError } from '../../base/errors.js';
+import * as f from '../../graph/functions.js';
+import { isFloat, type Node, ops } from '../../graph/index.js';
+import type { Op, OpRule, OpTable } from '../op.js';
 import { Known } from '../values.js';
 
 const unary = (apply: (x: Node) => Node): OpRule => ({ build: (op) => apply(op.x(0)) });
 /** whole numbers are left as they are */
 const rounding = (apply: (x: Node) => Node): OpRule => unary((x) => (isFloat(x.dtype) ? apply(x) : x));
 const binary = (apply: (a: Node, b: Node) => Node): OpRule => ({ build: (op) => apply(op.x(0), op.x(1)) });
-const variadic = (combine: (a: Node, b: Node) => Node): OpRule => ({ build: (op) => op.values.map((_, i) => op.x(i)).reduce(combine) });
+const variadic = (combine: (a: Node, b: Node) => Node): OpRule => ({
+  build: (op) => op.values.map((_, i) => op.x(i)).reduce(combine),
+});
 
 /** max and min of whole numbers as of floats; truth values do not come here */
 const mean: OpRule = {
-  build: (op) => ops.mul(op.values.map((_, i) => op.x(i)).reduce((a, b) => ops.add(a, b)), 1 / op.count),
+  build: (op) =>
+    ops.mul(
+      op.values.map((_, i) => op.x(i)).reduce((a, b) => ops.add(a, b)),
+      1 / op.count,
+    ),
 };
 
 function cast(op: Op, to: ReturnType<Op['typeOf']>): Node {
@@ -29,38 +36,74 @@ function pow(x: Node, y: Node): Node {
 }
 
 export const arithmeticOps: OpTable = {
-  Add: binary(ops.add), Sub: binary(ops.sub), Mul: binary(ops.mul), Div: binary(ops.div), Pow: binary(pow),
-  Sum: variadic(ops.add), Max: variadic(ops.max), Min: variadic(ops.min), Mean: mean,
+  Add: binary(ops.add),
+  Sub: binary(ops.sub),
+  Mul: binary(ops.mul),
+  Div: binary(ops.div),
+  Pow: binary(pow),
+  Sum: variadic(ops.add),
+  Max: variadic(ops.max),
+  Min: variadic(ops.min),
+  Mean: mean,
   Mod: {
     build: (op) => {
-      const a = op.x(0), b = op.x(1);
+      const a = op.x(0),
+        b = op.x(1);
       if (op.int('fmod', 0) === 0) return ops.mod(a, b);
       // of the dividend's sign, as C's fmod
       const r = ops.mod(ops.abs(a), ops.abs(b));
       return ops.select(ops.lt(a, 0), ops.neg(r), r);
     },
   },
-  Neg: unary(ops.neg), Abs: unary(ops.abs), Sign: unary(ops.sign), Reciprocal: unary(ops.reciprocal), Sqrt: unary(ops.sqrt),
-  Exp: unary(ops.exp), Log: unary(ops.log), Erf: unary(ops.erf),
-  Sin: unary(ops.sin), Cos: unary(ops.cos), Tan: unary(ops.tan), Asin: unary(ops.asin), Acos: unary(ops.acos), Atan: unary(ops.atan),
-  Sinh: unary(ops.sinh), Cosh: unary(ops.cosh), Tanh: unary(ops.tanh), Asinh: unary(ops.asinh), Acosh: unary(ops.acosh), Atanh: unary(ops.atanh),
-  Floor: rounding(ops.floor), Ceil: rounding(ops.ceil), Round: rounding(ops.round),
+  Neg: unary(ops.neg),
+  Abs: unary(ops.abs),
+  Sign: unary(ops.sign),
+  Reciprocal: unary(ops.reciprocal),
+  Sqrt: unary(ops.sqrt),
+  Exp: unary(ops.exp),
+  Log: unary(ops.log),
+  Erf: unary(ops.erf),
+  Sin: unary(ops.sin),
+  Cos: unary(ops.cos),
+  Tan: unary(ops.tan),
+  Asin: unary(ops.asin),
+  Acos: unary(ops.acos),
+  Atan: unary(ops.atan),
+  Sinh: unary(ops.sinh),
+  Cosh: unary(ops.cosh),
+  Tanh: unary(ops.tanh),
+  Asinh: unary(ops.asinh),
+  Acosh: unary(ops.acosh),
+  Atanh: unary(ops.atanh),
+  Floor: rounding(ops.floor),
+  Ceil: rounding(ops.ceil),
+  Round: rounding(ops.round),
   IsNaN: unary(ops.isNaN),
   IsInf: {
     build: (op) => {
-      const x = op.x(0), up = op.int('detect_positive', 1) !== 0, down = op.int('detect_negative', 1) !== 0;
+      const x = op.x(0),
+        up = op.int('detect_positive', 1) !== 0,
+        down = op.int('detect_negative', 1) !== 0;
       if (up && down) return ops.isInf(x);
       return up || down ? ops.eq(x, up ? Infinity : -Infinity) : x.graph.fill(0, x.shape, 'bool');
     },
   },
-  Not: unary(ops.not), And: binary(ops.and), Or: binary(ops.or), Xor: binary(ops.xor),
-  Equal: binary(ops.eq), Less: binary(ops.lt), LessOrEqual: binary(ops.le), Greater: binary(ops.gt), GreaterOrEqual: binary(ops.ge),
+  Not: unary(ops.not),
+  And: binary(ops.and),
+  Or: binary(ops.or),
+  Xor: binary(ops.xor),
+  Equal: binary(ops.eq),
+  Less: binary(ops.lt),
+  LessOrEqual: binary(ops.le),
+  Greater: binary(ops.gt),
+  GreaterOrEqual: binary(ops.ge),
   Where: { build: (op) => ops.select(op.x(0), op.x(1), op.x(2)) },
   Cast: { build: (op) => cast(op, op.typeOf(op.typeAttribute('to'))) },
   CastLike: {
     build: (op) => {
       // the type is all that is read of input 1, so that the values of input 0 stay known
-      const known = op.known(0), to = op.x(1).dtype;
+      const known = op.known(0),
+        to = op.x(1).dtype;
       return known && known.dtype === to ? new Known(known.shape, known.dtype, known.data) : cast(op, to);
     },
   },
@@ -72,7 +115,10 @@ export const arithmeticOps: OpTable = {
   },
   Identity: { build: (op) => op.value(0), neverFold: true },
   Dropout: {
-    refuse: (node) => (node.opset < 7 && node.int('is_test', 0) === 0 ? 'is in training mode; export the model in evaluation mode' : undefined),
+    refuse: (node) =>
+      node.opset < 7 && node.int('is_test', 0) === 0
+        ? 'is in training mode; export the model in evaluation mode'
+        : undefined,
     build: (op) => {
       if (op.hasInput(2) && op.scalar(2, 'training_mode') !== 0 && (!op.hasInput(1) || op.scalar(1, 'ratio') !== 0))
         throw new UnsupportedError('is in training mode, which is not supported; export the model in evaluation mode');

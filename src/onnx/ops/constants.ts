@@ -1,7 +1,7 @@
 /** Operators that make tensors out of nothing but numbers. */
 import { InputError, UnsupportedError } from '../../base/errors.js';
-import { type Node, isFloat, ops, sizeOf } from '../../graph/index.js';
 import * as f from '../../graph/functions.js';
+import { isFloat, type Node, ops, sizeOf } from '../../graph/index.js';
 import type { Op, OpTable } from '../op.js';
 import { Known, knownOf } from '../values.js';
 
@@ -13,7 +13,9 @@ function constant(op: Op): Known {
     if (name === 'value_float') return new Known([], 'float32', Float32Array.of(op.float(name, 0)));
     if (name === 'value_int') return Known.integers([op.int(name, 0)], []);
     const values = op.floats(name === 'value_floats' ? name : '') ?? op.ints(name) ?? [];
-    return name === 'value_floats' ? new Known([values.length], 'float32', Float32Array.from(values)) : Known.integers(values);
+    return name === 'value_floats'
+      ? new Known([values.length], 'float32', Float32Array.from(values))
+      : Known.integers(values);
   }
   throw new UnsupportedError('holds no numbers (strings and sparse tensors are not supported)');
 }
@@ -21,15 +23,21 @@ function constant(op: Op): Known {
 function constantOfShape(op: Op): Node {
   const tensor = op.tensor('value');
   const known = tensor ? knownOf(tensor) : undefined;
-  if (known && known.data.length !== 1) throw new InputError(`attribute 'value' should be one number, has ${known.data.length}`);
-  return op.graph.fill(known ? (known.data[0] as number) : 0, op.list(0, 'shape'), tensor ? op.typeOf(tensor.dataType) : op.typeOf('float32'));
+  if (known && known.data.length !== 1)
+    throw new InputError(`attribute 'value' should be one number, has ${known.data.length}`);
+  return op.graph.fill(
+    known ? (known.data[0] as number) : 0,
+    op.list(0, 'shape'),
+    tensor ? op.typeOf(tensor.dataType) : op.typeOf('float32'),
+  );
 }
 
 function range(op: Op): Node {
   const like = op.constant(0, 'start');
   const [start, limit, delta] = [op.scalar(0, 'start'), op.scalar(1, 'limit'), op.scalar(2, 'delta')];
   const count = Math.max(0, Math.ceil((limit - start) / delta));
-  if (!Number.isFinite(count) || count > 2 ** 31 - 1) throw new InputError(`${start} to ${limit} by ${delta} is not a range`);
+  if (!Number.isFinite(count) || count > 2 ** 31 - 1)
+    throw new InputError(`${start} to ${limit} by ${delta} is not a range`);
   const steps = op.graph.iota(0, [count]);
   if (!isFloat(like.dtype)) return ops.add(ops.mul(steps, delta), start);
   return ops.add(ops.mul(ops.cast(steps, op.x(0).dtype), delta), start);
@@ -44,11 +52,14 @@ function eyeLike(op: Op): Node {
 
 /** [off, on] at the indices of a new axis; negative indices count from the end */
 function oneHot(op: Op): Node {
-  const index = op.x(0), depth = op.scalar(1, 'depth'), values = op.x(2);
+  const index = op.x(0),
+    depth = op.scalar(1, 'depth'),
+    values = op.x(2);
   if (!Number.isInteger(depth) || depth < 0) throw new InputError(`depth ${depth} is impossible`);
   const whole = ops.cast(index, 'int32');
   const hot = f.oneHot(ops.select(ops.lt(whole, 0), ops.add(whole, depth), whole), depth, 'bool');
-  const axis = ops.normaliseAxis(op.int('axis', -1), hot.shape.length), last = hot.shape.length - 1;
+  const axis = ops.normaliseAxis(op.int('axis', -1), hot.shape.length),
+    last = hot.shape.length - 1;
   const order = hot.shape.map((_, i) => i).slice(0, last);
   order.splice(axis, 0, last);
   const pick = (i: number): Node => ops.reshape(ops.slice(values, [i], [1]), []);

@@ -4,16 +4,23 @@ import type { Op, OpTable } from '../op.js';
 import { autoPad, dilationsOf, padsOf, reach, splitPadding, stridesOf, windowing } from './windowing.js';
 
 /** [C] beside [N, C, …space] */
-export const perChannel = (x: Node, rank: number): Node => ops.reshape(x, [x.shape[0] as number, ...new Array<number>(rank).fill(1)]);
+export const perChannel = (x: Node, rank: number): Node =>
+  ops.reshape(x, [x.shape[0] as number, ...new Array<number>(rank).fill(1)]);
 
 /** input and weight, checked to be [N, C, …space] and [M, C/group, …window] */
 function operands(op: Op): { x: Node; w: Node; rank: number; groups: number } {
-  const x = op.floating(0), w = op.floating(1), rank = x.shape.length - 2, groups = op.int('group', 1);
-  if (rank < 1 || w.shape.length !== x.shape.length) throw new InputError(`input [${x.shape}] and weight [${w.shape}] do not fit`);
+  const x = op.floating(0),
+    w = op.floating(1),
+    rank = x.shape.length - 2,
+    groups = op.int('group', 1);
+  if (rank < 1 || w.shape.length !== x.shape.length)
+    throw new InputError(`input [${x.shape}] and weight [${w.shape}] do not fit`);
   if (rank > 3) throw new InputError(`convolutions over ${rank} spatial axes are not supported; three is the most`);
   const given = op.ints('kernel_shape');
-  if (given && !sameShape(given, w.shape.slice(2))) throw new InputError(`attribute 'kernel_shape' [${given}] differs from the weight's [${w.shape.slice(2)}]`);
-  if (groups < 1 || (x.shape[1] as number) % groups !== 0) throw new InputError(`${x.shape[1]} channels do not form ${groups} groups`);
+  if (given && !sameShape(given, w.shape.slice(2)))
+    throw new InputError(`attribute 'kernel_shape' [${given}] differs from the weight's [${w.shape.slice(2)}]`);
+  if (groups < 1 || (x.shape[1] as number) % groups !== 0)
+    throw new InputError(`${x.shape[1]} channels do not form ${groups} groups`);
   return { x, w, rank, groups };
 }
 function withBias(y: Node, bias: Node | undefined, rank: number): Node {
@@ -22,7 +29,8 @@ function withBias(y: Node, bias: Node | undefined, rank: number): Node {
 
 function conv(op: Op): Node {
   const { x, w, rank, groups } = operands(op);
-  if ((w.shape[0] as number) % groups !== 0) throw new InputError(`${w.shape[0]} output channels do not form ${groups} groups`);
+  if ((w.shape[0] as number) % groups !== 0)
+    throw new InputError(`${w.shape[0]} output channels do not form ${groups} groups`);
   const geometry = windowing(op, x.shape.slice(2), w.shape.slice(2));
   return withBias(ops.conv(x, w, { ...geometry, groups }), op.maybe(2), rank);
 }
@@ -31,13 +39,22 @@ function conv(op: Op): Node {
 function convTranspose(op: Op): Node {
   const { x, w, rank, groups } = operands(op);
   if (w.shape[0] !== x.shape[1]) throw new InputError(`input [${x.shape}] and weight [${w.shape}] differ in channels`);
-  const strides = stridesOf(op, rank), dilations = dilationsOf(op, rank), auto = autoPad(op);
+  const strides = stridesOf(op, rank),
+    dilations = dilationsOf(op, rank),
+    auto = autoPad(op);
   const extra = op.ints('output_padding') ?? x.shape.slice(2).map(() => 0);
   const target = op.ints('output_shape')?.slice(-rank);
-  if (extra.length !== rank || (target && target.length !== rank)) throw new InputError(`output_padding [${extra}] or output_shape does not fit ${rank} spatial axes`);
+  if (extra.length !== rank || (target && target.length !== rank))
+    throw new InputError(`output_padding [${extra}] or output_shape does not fit ${rank} spatial axes`);
   // what the windows cover before anything is cut off
-  const covered = x.shape.slice(2).map((s, i) =>
-    (strides[i] as number) * (s - 1) + (extra[i] as number) + reach(w.shape[i + 2] as number, dilations[i] as number));
+  const covered = x.shape
+    .slice(2)
+    .map(
+      (s, i) =>
+        (strides[i] as number) * (s - 1) +
+        (extra[i] as number) +
+        reach(w.shape[i + 2] as number, dilations[i] as number),
+    );
   const pads = covered.map((c, i): [number, number] => {
     if (auto === 'NOTSET' && !target) {
       const { low, high } = padsOf(op, rank);

@@ -9,25 +9,38 @@ const spatial = (x: Node): number[] => x.shape.map((_, i) => i).slice(2);
 
 /** Running statistics are no parameters: nothing is differentiated in them. */
 function batchNormalization(op: Op): Node {
-  const x = op.floating(0), rank = Math.max(0, spatialRank(x));
-  const channel = (i: number): Node => (x.shape.length === 1 ? op.floating(i) : perChannel(op.floating(i), rank));
-  const average = ops.stopGradient(channel(3)), variance = ops.stopGradient(channel(4));
-  const scale = ops.mul(channel(1), ops.rsqrt(ops.add(variance, op.float('epsilon', 1e-5))));
-  return ops.add(ops.mul(ops.sub(x, average), scale), channel(2));
+  const x = op.floating(0),
+    rank = Math.max(0, spatialRank(x));
+  const beside = (w: Node): Node => (x.shape.length === 1 ? w : perChannel(w, rank));
+  const average = ops.stopGradient(op.floating(3)),
+    variance = ops.stopGradient(op.floating(4));
+  const scale = ops.mul(op.floating(1), ops.rsqrt(ops.add(variance, op.float('epsilon', 1e-5))));
+  return ops.add(ops.mul(ops.sub(x, beside(average)), beside(scale)), beside(op.floating(2)));
 }
 function refuseTraining(node: AttributeView): string | undefined {
-  const training = node.int('training_mode', 0) !== 0 || (node.opset < 7 && node.int('is_test', 0) === 0) || (node.opset < 14 && node.hasOutput(1));
-  if (training) return 'is in training mode, where samples of a batch influence one another; export the model in evaluation mode (model.eval())';
+  const training =
+    node.int('training_mode', 0) !== 0 ||
+    (node.opset < 7 && node.int('is_test', 0) === 0) ||
+    (node.opset < 14 && node.hasOutput(1));
+  if (training)
+    return 'is in training mode, where samples of a batch influence one another; export the model in evaluation mode (model.eval())';
   return node.int('spatial', 1) === 0 ? 'has statistics per position (spatial=0)' : undefined;
 }
 
 function instanceNormalization(op: Op): Node {
-  const x = op.floating(0), rank = spatialRank(x);
-  return f.affine(f.normalise(x, spatial(x), op.float('epsilon', 1e-5)), perChannel(op.floating(1), rank), perChannel(op.floating(2), rank));
+  const x = op.floating(0),
+    rank = spatialRank(x);
+  return f.affine(
+    f.normalise(x, spatial(x), op.float('epsilon', 1e-5)),
+    perChannel(op.floating(1), rank),
+    perChannel(op.floating(2), rank),
+  );
 }
 
 function groupNormalization(op: Op): Node {
-  const x = op.floating(0), [n = 0, channels = 0, ...space] = x.shape, groups = op.int('num_groups', 0);
+  const x = op.floating(0),
+    [n = 0, channels = 0, ...space] = x.shape,
+    groups = op.int('num_groups', 0);
   if (groups < 1 || channels % groups !== 0) throw new InputError(`${channels} channels do not form ${groups} groups`);
   const grouped = ops.reshape(x, [n, groups, channels / groups, ...space]);
   const normal = f.normalise(grouped, grouped.shape.map((_, i) => i).slice(2), op.float('epsilon', 1e-5));
@@ -40,7 +53,9 @@ function groupNormalization(op: Op): Node {
 }
 
 function layerNormalization(op: Op): (Node | undefined)[] {
-  const x = op.floating(0), axis = ops.normaliseAxis(op.int('axis', -1), x.shape.length), epsilon = op.float('epsilon', 1e-5);
+  const x = op.floating(0),
+    axis = ops.normaliseAxis(op.int('axis', -1), x.shape.length),
+    epsilon = op.float('epsilon', 1e-5);
   const y = f.layerNorm(x, axis, epsilon, op.floating(1), op.maybe(2));
   if (!op.hasOutput(1) && !op.hasOutput(2)) return [y];
   const axes = x.shape.map((_, i) => i).slice(axis);
@@ -49,17 +64,22 @@ function layerNormalization(op: Op): (Node | undefined)[] {
 
 /** local response: x / (bias + alpha/size · Σ x² over neighbouring channels)^beta */
 function lrn(op: Op): Node {
-  const x = op.floating(0), size = op.int('size', 1), last = x.shape.length - 1;
+  const x = op.floating(0),
+    size = op.int('size', 1),
+    last = x.shape.length - 1;
   const swapped = x.shape.map((_, i) => (i === 1 ? last : i === last ? 1 : i));
   const squares = ops.transpose(f.square(x), swapped);
   const low = Math.floor((size - 1) / 2);
-  const sums = ops.windowSum(squares, { window: [size], strides: [1], padLow: [low], dilations: [1] }, [x.shape[1] as number]);
+  const sums = ops.windowSum(squares, { window: [size], strides: [1], padLow: [low], dilations: [1] }, [
+    x.shape[1] as number,
+  ]);
   const total = ops.mul(ops.transpose(sums, swapped), op.float('alpha', 1e-4) / size);
   return ops.div(x, ops.pow(ops.add(total, op.float('bias', 1)), op.float('beta', 0.75)));
 }
 
 function lpNormalization(op: Op): Node {
-  const x = op.floating(0), axes = [op.int('axis', -1)];
+  const x = op.floating(0),
+    axes = [op.int('axis', -1)];
   const norm = op.int('p', 2) === 1 ? f.norm1(x, axes, true) : f.norm2(x, axes, true);
   // a vector of zeros stays one
   return ops.div(x, ops.select(ops.eq(norm, 0), 1, norm));
@@ -70,12 +90,16 @@ export const normalizationOps: OpTable = {
   InstanceNormalization: { build: instanceNormalization },
   GroupNormalization: { build: groupNormalization },
   LayerNormalization: { build: layerNormalization },
-  RMSNormalization: { build: (op) => f.rmsNorm(op.floating(0), op.int('axis', -1), op.float('epsilon', 1e-5), op.floating(1)) },
+  RMSNormalization: {
+    build: (op) => f.rmsNorm(op.floating(0), op.int('axis', -1), op.float('epsilon', 1e-5), op.floating(1)),
+  },
   LRN: { build: lrn },
   LpNormalization: { build: lpNormalization },
   MeanVarianceNormalization: {
     build: (op) => {
-      const x = op.floating(0), axes = op.ints('axes') ?? [0, 2, 3], centred = ops.sub(x, f.mean(x, axes, true));
+      const x = op.floating(0),
+        axes = op.ints('axes') ?? [0, 2, 3],
+        centred = ops.sub(x, f.mean(x, axes, true));
       return ops.div(centred, ops.add(ops.sqrt(f.mean(f.square(centred), axes, true)), 1e-9));
     },
   },

@@ -1,8 +1,8 @@
 import { InputError } from '../../base/errors.js';
 import * as f from '../../graph/functions.js';
-import { type Node, isFloat, ops, sizeOf } from '../../graph/index.js';
+import { isFloat, type Node, ops, sizeOf } from '../../graph/index.js';
 import type { Op, OpRule, OpTable } from '../op.js';
-import { type Windowing, kernelOf, positionsOf, windowing } from './windowing.js';
+import { kernelOf, positionsOf, type Windowing, windowing } from './windowing.js';
 
 interface Pool {
   readonly x: Node;
@@ -11,7 +11,8 @@ interface Pool {
   readonly positions: readonly number[];
 }
 function pool(op: Op): Pool {
-  const x = op.x(0), size = x.shape.slice(2);
+  const x = op.x(0),
+    size = x.shape.slice(2);
   if (size.length < 1) throw new InputError(`needs [N, C, …space], got [${x.shape}]`);
   const geometry = windowing(op, size, kernelOf(op, size.length));
   return { x, size, geometry, positions: positionsOf(size, geometry, op.int('ceil_mode', 0) !== 0) };
@@ -38,20 +39,27 @@ function globalIndex(index: Node, x: Node): Node {
 function counts({ size, geometry: g, positions }: Pool, includePadding: boolean): Float64Array {
   const perAxis = positions.map((count, d) =>
     Array.from({ length: count }, (_, p) => {
-      const [low, high] = includePadding ? [-(g.padLow[d] as number), (size[d] as number) + (g.padHigh[d] as number)] : [0, size[d] as number];
+      const [low, high] = includePadding
+        ? [-(g.padLow[d] as number), (size[d] as number) + (g.padHigh[d] as number)]
+        : [0, size[d] as number];
       let inside = 0;
       for (let q = 0; q < (g.window[d] as number); q++) {
         const at = p * (g.strides[d] as number) + q * (g.dilations[d] as number) - (g.padLow[d] as number);
         if (at >= low && at < high) inside++;
       }
       return inside;
-    }));
+    }),
+  );
   return Float64Array.from(perAxis.reduce<number[]>((all, axis) => all.flatMap((a) => axis.map((b) => a * b)), [1]));
 }
 function averagePool(op: Op): Node {
   const p = pool(op);
   const divisors = counts(p, op.int('count_include_pad', 0) !== 0).map((c) => 1 / c);
-  const scale = p.x.graph.constant(p.x.dtype === 'float32' ? Float32Array.from(divisors) : divisors, p.positions, p.x.dtype);
+  const scale = p.x.graph.constant(
+    p.x.dtype === 'float32' ? Float32Array.from(divisors) : divisors,
+    p.positions,
+    p.x.dtype,
+  );
   return ops.mul(ops.windowSum(p.x, p.geometry, p.positions), scale);
 }
 
@@ -73,20 +81,52 @@ const global = (apply: (x: Node, op: Op) => Node): OpRule => ({ build: (op) => a
 
 /** puts values back at the indices that a MaxPool gave */
 function maxUnpool(op: Op): Node {
-  const x = op.floating(0), size = x.shape.slice(2);
+  const x = op.floating(0),
+    size = x.shape.slice(2);
   const g = windowing(op, size, kernelOf(op, size.length));
-  const shape = op.hasInput(2) ? op.list(2, 'output_shape')
-    : [...x.shape.slice(0, 2), ...size.map((s, i) => (s - 1) * (g.strides[i] as number) - (g.padLow[i] as number) - (g.padHigh[i] as number) + (g.window[i] as number))];
+  const shape = op.hasInput(2)
+    ? op.list(2, 'output_shape')
+    : [
+        ...x.shape.slice(0, 2),
+        ...size.map(
+          (s, i) =>
+            (s - 1) * (g.strides[i] as number) -
+            (g.padLow[i] as number) -
+            (g.padHigh[i] as number) +
+            (g.window[i] as number),
+        ),
+      ];
   // indices count within the tensor that was pooled, whose planes may be smaller than the result's
-  const pooled = [...x.shape.slice(0, 2), ...size.map((s, i) => (s - 1) * (g.strides[i] as number) - (g.padLow[i] as number) - (g.padHigh[i] as number) + (g.window[i] as number))];
-  const flat = ops.takeTranspose(ops.reshape(x, [sizeOf(x.shape)]), ops.reshape(op.x(1), [sizeOf(x.shape)]), 0, sizeOf(pooled));
+  const pooled = [
+    ...x.shape.slice(0, 2),
+    ...size.map(
+      (s, i) =>
+        (s - 1) * (g.strides[i] as number) -
+        (g.padLow[i] as number) -
+        (g.padHigh[i] as number) +
+        (g.window[i] as number),
+    ),
+  ];
+  const flat = ops.takeTranspose(
+    ops.reshape(x, [sizeOf(x.shape)]),
+    ops.reshape(op.x(1), [sizeOf(x.shape)]),
+    0,
+    sizeOf(pooled),
+  );
   const y = ops.reshape(flat, pooled);
-  return ops.pad(y, shape.map(() => 0), shape.map((d, i) => d - (pooled[i] as number)));
+  return ops.pad(
+    y,
+    shape.map(() => 0),
+    shape.map((d, i) => d - (pooled[i] as number)),
+  );
 }
 
 export const poolingOps: OpTable = {
   MaxPool: {
-    refuse: (node) => (node.int('storage_order', 0) !== 0 && node.hasOutput(1) ? 'gives column-major indices (storage_order=1)' : undefined),
+    refuse: (node) =>
+      node.int('storage_order', 0) !== 0 && node.hasOutput(1)
+        ? 'gives column-major indices (storage_order=1)'
+        : undefined,
     build: maxPool,
   },
   AveragePool: { build: averagePool },

@@ -1,5 +1,6 @@
 /** One axis of a resize: which elements each new one is made of, and with what weights. */
 import { InputError } from '../../base/errors.js';
+import { quoted } from '../../base/quote.js';
 
 export interface AxisResize {
   /** extents before and after */
@@ -29,24 +30,38 @@ export interface Taps {
 /** where new element i lies on the old axis */
 function coordinate(i: number, { from, to, scale, crop: [start, end] }: AxisResize, mode: string): number {
   switch (mode) {
-    case 'half_pixel': return (i + 0.5) / scale - 0.5;
-    case 'half_pixel_symmetric': return (from / 2) * (1 - to / (scale * from)) + (i + 0.5) / scale - 0.5;
-    case 'pytorch_half_pixel': return to > 1 ? (i + 0.5) / scale - 0.5 : 0;
-    case 'tf_half_pixel_for_nn': return (i + 0.5) / scale;
-    case 'align_corners': return to > 1 ? (i * (from - 1)) / (to - 1) : 0;
-    case 'asymmetric': return i / scale;
+    case 'half_pixel':
+      return (i + 0.5) / scale - 0.5;
+    case 'half_pixel_symmetric':
+      return (from / 2) * (1 - to / (scale * from)) + (i + 0.5) / scale - 0.5;
+    case 'pytorch_half_pixel':
+      return to > 1 ? (i + 0.5) / scale - 0.5 : 0;
+    case 'tf_half_pixel_for_nn':
+      return (i + 0.5) / scale;
+    case 'align_corners':
+      return to > 1 ? (i * (from - 1)) / (to - 1) : 0;
+    case 'asymmetric':
+      return i / scale;
     case 'tf_crop_and_resize':
-      return to > 1 ? start * (from - 1) + (i * (end - start) * (from - 1)) / (to - 1) : 0.5 * (start + end) * (from - 1);
-    default: throw new InputError(`coordinate transformation '${mode}' is unknown`);
+      return to > 1
+        ? start * (from - 1) + (i * (end - start) * (from - 1)) / (to - 1)
+        : 0.5 * (start + end) * (from - 1);
+    default:
+      throw new InputError(`coordinate transformation ${quoted(mode)} is unknown`);
   }
 }
 function rounded(x: number, mode: string): number {
   switch (mode) {
-    case 'round_prefer_floor': return Math.ceil(x - 0.5);
-    case 'round_prefer_ceil': return Math.floor(x + 0.5);
-    case 'floor': return Math.floor(x);
-    case 'ceil': return Math.ceil(x);
-    default: throw new InputError(`nearest mode '${mode}' is unknown`);
+    case 'round_prefer_floor':
+      return Math.ceil(x - 0.5);
+    case 'round_prefer_ceil':
+      return Math.floor(x + 0.5);
+    case 'floor':
+      return Math.floor(x);
+    case 'ceil':
+      return Math.ceil(x);
+    default:
+      throw new InputError(`nearest mode ${quoted(mode)} is unknown`);
   }
 }
 const linear = (d: number): number => Math.max(0, 1 - Math.abs(d));
@@ -60,8 +75,9 @@ function cubic(d: number, a: number): number {
 /** positions and weights around x, before the edges are seen to */
 function neighbours(x: number, { scale }: AxisResize, o: ResizeOptions): { first: number; weights: number[] } {
   if (o.mode === 'nearest') return { first: rounded(x, o.nearest), weights: [1] };
-  const kernel = o.mode === 'linear' ? linear : o.mode === 'cubic' ? (d: number): number => cubic(d, o.cubicA) : undefined;
-  if (!kernel) throw new InputError(`mode '${o.mode}' is unknown`);
+  const kernel =
+    o.mode === 'linear' ? linear : o.mode === 'cubic' ? (d: number): number => cubic(d, o.cubicA) : undefined;
+  if (!kernel) throw new InputError(`mode ${quoted(o.mode)} is unknown`);
   const reach = o.mode === 'linear' ? 1 : 2;
   // shrinking with antialias widens the kernel
   const shrink = o.antialias ? Math.min(1, scale) : 1;
@@ -81,7 +97,8 @@ export function resampling(axis: AxisResize, o: ResizeOptions): Taps {
     const { first, weights } = neighbours(x, axis, o);
     const inside = (t: number): boolean => first + t >= 0 && first + t < from;
     if (!o.excludeOutside) return { first, weights };
-    const kept = weights.map((w, t) => (inside(t) ? w : 0)), sum = kept.reduce((p, q) => p + q, 0);
+    const kept = weights.map((w, t) => (inside(t) ? w : 0)),
+      sum = kept.reduce((p, q) => p + q, 0);
     return { first, weights: kept.map((w) => w / sum) };
   });
   const count = rows[0]?.weights.length ?? 0;

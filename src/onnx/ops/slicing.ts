@@ -1,22 +1,31 @@
 /** Taking parts: Slice, Split, Pad and triangles. */
 import { InputError } from '../../base/errors.js';
+import { quoted } from '../../base/quote.js';
 import { type Node, ops, sizeOf } from '../../graph/index.js';
 import type { Op, OpTable } from '../op.js';
 
 /** NumPy's slices: bounds count from the end if negative and are cut to the axis */
 function slice(op: Op): Node {
-  const x = op.x(0), rank = x.shape.length, old = op.opset < 10;
+  const x = op.x(0),
+    rank = x.shape.length,
+    old = op.opset < 10;
   const starts = old ? (op.ints('starts') ?? []) : op.list(1, 'starts');
   const ends = old ? (op.ints('ends') ?? []) : op.list(2, 'ends');
   const axes = (old ? op.ints('axes') : op.hasInput(3) ? op.list(3, 'axes') : undefined) ?? starts.map((_, i) => i);
   const steps = !old && op.hasInput(4) ? op.list(4, 'steps') : starts.map(() => 1);
   if (ends.length !== starts.length || axes.length !== starts.length || steps.length !== starts.length)
     throw new InputError(`starts [${starts}], ends [${ends}], axes [${axes}] and steps [${steps}] differ in length`);
-  const from = x.shape.map(() => 0), size = [...x.shape], step = x.shape.map(() => 1), turned: number[] = [];
+  const from = x.shape.map(() => 0),
+    size = [...x.shape],
+    step = x.shape.map(() => 1),
+    turned: number[] = [];
   axes.forEach((given, i) => {
-    const axis = ops.normaliseAxis(given, rank), extent = x.shape[axis] as number, by = steps[i] as number;
+    const axis = ops.normaliseAxis(given, rank),
+      extent = x.shape[axis] as number,
+      by = steps[i] as number;
     if (!Number.isInteger(by) || by === 0) throw new InputError(`step ${by} is impossible`);
-    const place = (v: number, low: number, high: number): number => Math.min(high, Math.max(low, v < 0 ? v + extent : v));
+    const place = (v: number, low: number, high: number): number =>
+      Math.min(high, Math.max(low, v < 0 ? v + extent : v));
     const forward = by > 0;
     const start = place(starts[i] as number, 0, forward ? extent : extent - 1);
     const end = place(ends[i] as number, forward ? 0 : -1, forward ? extent : extent - 1);
@@ -28,12 +37,21 @@ function slice(op: Op): Node {
     if (!forward && count > 1) turned.push(axis);
   });
   const part = ops.slice(x, from, size, step);
-  return turned.length > 0 ? ops.reverse(part, turned.sort((a, b) => a - b)) : part;
+  return turned.length > 0
+    ? ops.reverse(
+        part,
+        turned.sort((a, b) => a - b),
+      )
+    : part;
 }
 
 /** the part [start, start + size) of one axis */
 export function part(x: Node, axis: number, start: number, size: number): Node {
-  return ops.slice(x, x.shape.map((_, i) => (i === axis ? start : 0)), x.shape.map((d, i) => (i === axis ? size : d)));
+  return ops.slice(
+    x,
+    x.shape.map((_, i) => (i === axis ? start : 0)),
+    x.shape.map((d, i) => (i === axis ? size : d)),
+  );
 }
 
 /** an axis cut into parts of the given sizes */
@@ -41,7 +59,11 @@ export function cut(x: Node, axis: number, sizes: readonly number[]): Node[] {
   if (sizes.some((s) => s < 0) || sizes.reduce((a, b) => a + b, 0) !== x.shape[axis])
     throw new InputError(`parts of [${sizes}] do not make up axis ${axis} of [${x.shape}]`);
   let start = 0;
-  return sizes.map((size) => part(x, axis, (start += size) - size, size));
+  return sizes.map((size) => {
+    const piece = part(x, axis, start, size);
+    start += size;
+    return piece;
+  });
 }
 /** parts of `size` each, the last one shorter if need be */
 export function evenSizes(extent: number, size: number): number[] {
@@ -50,7 +72,9 @@ export function evenSizes(extent: number, size: number): number[] {
   return Array.from({ length: Math.ceil(extent / size) }, (_, i) => Math.min(size, extent - i * size));
 }
 function split(op: Op): Node[] {
-  const x = op.x(0), axis = ops.normaliseAxis(op.int('axis', 0), x.shape.length), extent = x.shape[axis] as number;
+  const x = op.x(0),
+    axis = ops.normaliseAxis(op.int('axis', 0), x.shape.length),
+    extent = x.shape[axis] as number;
   const given = op.hasInput(1) ? op.list(1, 'split') : op.ints('split');
   if (given) return cut(x, axis, given);
   const parts = op.int('num_outputs', op.node.outputs.length);
@@ -65,29 +89,34 @@ const sources: Readonly<Record<string, (i: number, extent: number) => number>> =
   wrap: (i, n) => ((i % n) + n) % n,
   reflect: (i, n) => {
     if (n === 1) return 0;
-    const period = 2 * (n - 1), at = ((i % period) + period) % period;
+    const period = 2 * (n - 1),
+      at = ((i % period) + period) % period;
     return at < n ? at : period - at;
   },
 };
 
 function pad(op: Op): Node {
-  const x = op.x(0), rank = x.shape.length, mode = op.string('mode', 'constant');
+  const x = op.x(0),
+    rank = x.shape.length,
+    mode = op.string('mode', 'constant');
   const pads = op.opset < 11 ? (op.ints('pads') ?? op.ints('paddings') ?? []) : op.list(1, 'pads');
   const axes = (op.hasInput(3) ? op.list(3, 'axes') : x.shape.map((_, i) => i)).map((a) => ops.normaliseAxis(a, rank));
   if (pads.length !== 2 * axes.length) throw new InputError(`pads [${pads}] do not fit axes [${axes}]`);
-  const low = x.shape.map(() => 0), high = x.shape.map(() => 0);
+  const low = x.shape.map(() => 0),
+    high = x.shape.map(() => 0);
   axes.forEach((axis, i) => {
     low[axis] = pads[i] as number;
     high[axis] = pads[i + axes.length] as number;
   });
-  if (x.shape.some((d, i) => d + (low[i] as number) + (high[i] as number) < 0)) throw new InputError(`pads [${pads}] cut away more than [${x.shape}] has`);
+  if (x.shape.some((d, i) => d + (low[i] as number) + (high[i] as number) < 0))
+    throw new InputError(`pads [${pads}] cut away more than [${x.shape}] has`);
   if (mode === 'constant') return padded(x, low, high, op.opset < 11 ? op.float('value', 0) : (op.maybe(2) ?? 0));
   const source = sources[mode];
-  if (!source) throw new InputError(`mode '${mode}' is unknown`);
+  if (!source) throw new InputError(`mode ${quoted(mode)} is unknown`);
   return x.shape.reduce<Node>((y, extent, axis) => {
     const [l, h] = [low[axis] as number, high[axis] as number];
     if (l === 0 && h === 0) return y;
-    if (extent === 0) throw new InputError(`an axis of extent 0 cannot be padded with mode '${mode}'`);
+    if (extent === 0) throw new InputError(`an axis of extent 0 cannot be padded with mode ${quoted(mode)}`);
     if (extent + l + h > 1 << 28) throw new InputError(`pads [${pads}] are too large`);
     const index = Int32Array.from({ length: extent + l + h }, (_, i) => source(i - l, extent));
     return ops.take(y, x.graph.constant(index, [index.length], 'int32'), axis);
@@ -95,10 +124,19 @@ function pad(op: Op): Node {
 }
 /** negative pads cut away */
 function padded(x: Node, low: readonly number[], high: readonly number[], value: Node | number): Node {
-  const cutLow = low.map((p) => Math.max(0, -p)), cutHigh = high.map((p) => Math.max(0, -p));
-  const kept = ops.slice(x, cutLow, x.shape.map((d, i) => Math.max(0, d - (cutLow[i] as number) - (cutHigh[i] as number))));
-  const l = low.map((p) => Math.max(0, p)), h = high.map((p) => Math.max(0, p));
-  if (value === 0 || (typeof value !== 'number' && value.op === 'fill' && (value.attributes as { value: number }).value === 0)) {
+  const cutLow = low.map((p) => Math.max(0, -p)),
+    cutHigh = high.map((p) => Math.max(0, -p));
+  const kept = ops.slice(
+    x,
+    cutLow,
+    x.shape.map((d, i) => Math.max(0, d - (cutLow[i] as number) - (cutHigh[i] as number))),
+  );
+  const l = low.map((p) => Math.max(0, p)),
+    h = high.map((p) => Math.max(0, p));
+  if (
+    value === 0 ||
+    (typeof value !== 'number' && value.op === 'fill' && (value.attributes as { value: number }).value === 0)
+  ) {
     return x.dtype === 'bool' ? ops.cast(ops.pad(ops.cast(kept, 'int32'), l, h), 'bool') : ops.pad(kept, l, h);
   }
   // where the padding is: 1 inside, 0 outside
@@ -111,7 +149,9 @@ function padded(x: Node, low: readonly number[], high: readonly number[], value:
 
 /** keeps the upper (column − row ≥ k) or lower (column − row ≤ k) triangle of the last two axes */
 function triangle(op: Op): Node {
-  const x = op.x(0), rank = x.shape.length, k = op.hasInput(1) ? op.scalar(1, 'k') : 0;
+  const x = op.x(0),
+    rank = x.shape.length,
+    k = op.hasInput(1) ? op.scalar(1, 'k') : 0;
   if (rank < 2) throw new InputError(`needs a matrix, got [${x.shape}]`);
   const plane = x.shape.slice(-2);
   const offset = ops.sub(x.graph.iota(1, plane), x.graph.iota(0, plane));
@@ -121,4 +161,9 @@ function triangle(op: Op): Node {
   return x.dtype === 'bool' ? ops.and(kept, x) : ops.select(kept, x, 0);
 }
 
-export const slicingOps: OpTable = { Slice: { build: slice }, Split: { build: split }, Pad: { build: pad }, Trilu: { build: triangle } };
+export const slicingOps: OpTable = {
+  Slice: { build: slice },
+  Split: { build: split },
+  Pad: { build: pad },
+  Trilu: { build: triangle },
+};

@@ -1,5 +1,6 @@
 /** The geometry of sliding windows as ONNX writes it: pads, auto_pad, strides, dilations, ceil_mode. */
 import { InputError } from '../../base/errors.js';
+import { quoted } from '../../base/quote.js';
 import type { AttributeView } from '../op.js';
 
 export interface Windowing {
@@ -13,7 +14,8 @@ export interface Windowing {
 /** an attribute of one number per spatial axis */
 function perAxis(op: AttributeView, name: string, rank: number, otherwise: number, least: number): readonly number[] {
   const values = op.ints(name) ?? new Array<number>(rank).fill(otherwise);
-  if (values.length !== rank || values.some((v) => v < least)) throw new InputError(`attribute '${name}' [${values}] does not fit ${rank} spatial axes`);
+  if (values.length !== rank || values.some((v) => v < least))
+    throw new InputError(`attribute ${quoted(name)} [${values}] does not fit ${rank} spatial axes`);
   return values;
 }
 
@@ -30,7 +32,8 @@ export function kernelOf(op: AttributeView, rank: number): readonly number[] {
 /** [low, high] per axis, as written */
 export function padsOf(op: AttributeView, rank: number): { low: readonly number[]; high: readonly number[] } {
   const pads = op.ints('pads') ?? new Array<number>(2 * rank).fill(0);
-  if (pads.length !== 2 * rank || pads.some((p) => p < 0)) throw new InputError(`attribute 'pads' [${pads}] does not fit ${rank} spatial axes`);
+  if (pads.length !== 2 * rank || pads.some((p) => p < 0))
+    throw new InputError(`attribute 'pads' [${pads}] does not fit ${rank} spatial axes`);
   return { low: pads.slice(0, rank), high: pads.slice(rank) };
 }
 /** how far a dilated window reaches */
@@ -43,13 +46,16 @@ export function splitPadding(total: number, auto: string): [low: number, high: n
 }
 export function autoPad(op: AttributeView): string {
   const auto = op.string('auto_pad', 'NOTSET');
-  if (!['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'].includes(auto)) throw new InputError(`attribute 'auto_pad' has the unknown value '${auto}'`);
+  if (!['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'].includes(auto))
+    throw new InputError(`attribute 'auto_pad' has the unknown value ${quoted(auto)}`);
   return auto === '' ? 'NOTSET' : auto;
 }
 
 export function windowing(op: AttributeView, size: readonly number[], window: readonly number[]): Windowing {
-  const rank = size.length, auto = autoPad(op);
-  const strides = stridesOf(op, rank), dilations = dilationsOf(op, rank);
+  const rank = size.length,
+    auto = autoPad(op);
+  const strides = stridesOf(op, rank),
+    dilations = dilationsOf(op, rank);
   const common = { window, strides, dilations };
   if (auto === 'NOTSET') {
     const { low, high } = padsOf(op, rank);
@@ -59,7 +65,10 @@ export function windowing(op: AttributeView, size: readonly number[], window: re
   if (auto === 'VALID') return { ...common, padLow: zeros, padHigh: zeros };
   const pads = size.map((s, i) => {
     const stride = strides[i] as number;
-    const total = Math.max(0, (Math.ceil(s / stride) - 1) * stride + reach(window[i] as number, dilations[i] as number) - s);
+    const total = Math.max(
+      0,
+      (Math.ceil(s / stride) - 1) * stride + reach(window[i] as number, dilations[i] as number) - s,
+    );
     return splitPadding(total, auto);
   });
   return { ...common, padLow: pads.map(([low]) => low), padHigh: pads.map(([, high]) => high) };
@@ -68,7 +77,8 @@ export function windowing(op: AttributeView, size: readonly number[], window: re
 /** the number of positions along each axis */
 export function positionsOf(size: readonly number[], w: Windowing, ceil: boolean): number[] {
   return size.map((s, i) => {
-    const stride = w.strides[i] as number, low = w.padLow[i] as number;
+    const stride = w.strides[i] as number,
+      low = w.padLow[i] as number;
     const room = s + low + (w.padHigh[i] as number) - reach(w.window[i] as number, w.dilations[i] as number);
     if (room < 0) throw new InputError(`the window [${w.window}] exceeds the padded input [${size}]`);
     const count = (ceil ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
