@@ -6,8 +6,10 @@
  * 2. Every 50 steps, and whenever the recurrence claims convergence, the residual is computed anew as b − A x
  *    and replaces the recurrence's, which drifts. The reported residual is always such a true one.
  * 3. A right-hand side stops at pᵀAp ≤ 0: A is not positive definite, and the step would be uphill.
- * 4. One whose claims of convergence are false twice, without the true residual having halved between, has
- *    met rounding error and stops.
+ * 4. Where the true residual is twice the recurrence's, the directions are no longer conjugate: the next one is
+ *    that of steepest descent. Going on would make the residual grow again.
+ * 5. One whose true residual does not change any more, or is twice the recurrence's and has not halved since that
+ *    was so before, has met rounding error and stops.
  */
 import { ComputationError, InputError, ShapeError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
@@ -20,7 +22,8 @@ export type CgStatus = 'converged' | 'step limit' | 'negative curvature' | 'stag
 /** The outcome in words: what it means and what to try. */
 export const cgAdvice: Record<CgStatus, string> = {
   converged: 'the residual is below the tolerance',
-  'step limit': 'not converged within the step limit: allow more steps, add damping (shift), or give a preconditioner',
+  'step limit':
+    'not converged within the step limit: allow more steps, add damping (shift), give a preconditioner, or compute in float64',
   'negative curvature': 'the operator is not positive definite: add damping (shift), or use the Gauss-Newton matrix',
   stagnated:
     'rounding errors stop the residual from falling: compute in float64, add damping (shift) or raise the tolerance',
@@ -114,9 +117,12 @@ class Solve {
   readonly #steps: Int32Array;
   #norms: Float64Array = new Float64Array(0);
   #rz: Float64Array = new Float64Array(0);
-  /** ‖r‖ now, and when the recurrence last claimed convergence falsely */
+  /** ‖r‖ now, when it was last computed anew, and when the recurrence was last found wrong */
   #residuals: Float64Array = new Float64Array(0);
+  readonly #checked: Float64Array;
   readonly #refuted: Float64Array;
+  /** Directions that are to forget those before them. */
+  readonly #restart: boolean[];
   #released = false;
 
   constructor(operator: LinearOperator, b: Block, settings: Settings) {
@@ -130,6 +136,8 @@ class Solve {
     this.#z = settings.preconditioner === undefined ? this.#r : make();
     this.#stopped = Array.from({ length: b.count }, () => undefined);
     this.#steps = new Int32Array(b.count);
+    this.#restart = this.#stopped.map(() => false);
+    this.#checked = new Float64Array(b.count).fill(Number.POSITIVE_INFINITY);
     this.#refuted = new Float64Array(b.count).fill(Number.POSITIVE_INFINITY);
   }
 
@@ -173,15 +181,15 @@ class Solve {
       return 0;
     });
     this.#x.addScaled(alpha, this.#p);
-    if (check) await this.#trueResidual();
-    else await this.#nextResidual(alpha);
+    await this.#nextResidual(alpha, check);
     this.#stopWhereSmall();
     await this.#precondition();
     const rz = await this.#r.dots(this.#z);
     const beta = this.#perSystem((i) => {
       if (!((rz[i] as number) > 0)) throw new InputError('the preconditioner given to cg is not positive definite');
-      return (rz[i] as number) / (this.#rz[i] as number);
+      return this.#restart[i] === true ? 0 : (rz[i] as number) / (this.#rz[i] as number);
     });
+    this.#restart.fill(false);
     this.#rz = rz;
     this.#p.scale(beta);
     this.#p.addScaled(1, this.#z);
@@ -193,7 +201,7 @@ class Solve {
       const norm = this.#norms[i] as number;
       const residual = norm === 0 ? 0 : (this.#residuals[i] as number) / norm;
       if (!Number.isFinite(residual)) throw new ComputationError('cg met a product that is not finite');
-      const status = this.#small(this.#residuals[i] as number, i) ? 'converged' : (stopped ?? 'step limit');
+      const status = stopped ?? 'step limit';
       return { status, advice: cgAdvice[status], residual, steps: this.#steps[i] as number };
     });
   }
@@ -226,23 +234,26 @@ class Solve {
     this.#residuals = await this.#r.norms();
   }
 
-  /** r ← r − alpha A p, and where that looks converged, the truth. */
-  async #nextResidual(alpha: Float64Array): Promise<void> {
+  /** r ← r − alpha A p. When due, or when that looks converged somewhere, the truth instead. */
+  async #nextResidual(alpha: Float64Array, due: boolean): Promise<void> {
     this.#r.addScaled(
       alpha.map((a) => -a),
       this.#image,
     );
-    this.#residuals = await this.#r.norms();
-    const claims = this.#stopped.map(
-      (stopped, i) => stopped === undefined && this.#small(this.#residuals[i] as number, i),
-    );
-    if (!claims.includes(true)) return;
+    const claimed = await this.#r.norms();
+    this.#residuals = claimed;
+    if (!due && !this.#stopped.some((stopped, i) => stopped === undefined && this.#small(claimed[i] as number, i)))
+      return;
     await this.#trueResidual();
-    claims.forEach((claimed, i) => {
+    this.#stopped.forEach((stopped, i) => {
       const truth = this.#residuals[i] as number;
-      if (!claimed || this.#small(truth, i)) return;
-      if (truth > 0.5 * (this.#refuted[i] as number)) this.#stopped[i] = 'stagnated';
-      this.#refuted[i] = truth;
+      if (stopped !== undefined || this.#small(truth, i)) return;
+      const refuted = truth > 2 * (claimed[i] as number);
+      const frozen = truth === this.#checked[i]; // steps have become too small to change x
+      if (frozen || (refuted && truth > 0.5 * (this.#refuted[i] as number))) this.#stopped[i] = 'stagnated';
+      if (refuted) this.#refuted[i] = truth;
+      this.#restart[i] = refuted;
+      this.#checked[i] = truth;
     });
   }
 

@@ -118,19 +118,20 @@ describe.each(devices)('cg on %s', (_, open) => {
     ).toBeLessThanOrEqual(1e-9);
   });
 
-  it('stops where rounding errors stop it', async () => {
-    const a = withSpectrum(
-      Float64Array.from({ length: n }, (_unused, i) => 10 ** (-i / 10)),
-      1,
-    );
-    const result = await cg(toOperator(a, { device, dtype: 'float32' }), vectors(normals(n, 1), 'float32'), {
-      tolerance: 1e-9,
-      maxSteps: 2000,
-    });
+  it.each([1e2, 1e4])('stops where rounding errors stop it: float32, condition %d', async (condition) => {
+    const values = Float64Array.from({ length: n }, (_unused, i) => condition ** (-i / (n - 1)));
+    const operator = toOperator(withSpectrum(values, 1), { device, dtype: 'float32' });
+    const b = vectors(normals(n, 1), 'float32');
+    const result = await cg(operator, b, { tolerance: 1e-9, maxSteps: 2000 });
     expect(result.converged).toBe(false);
-    expect(result.outcomes[0]?.residual).toBeGreaterThan(1e-9);
-    expect(['stagnated', 'step limit', 'negative curvature']).toContain(result.outcomes[0]?.status);
-    expect(result.outcomes[0]?.advice).not.toBe('');
+    // at the larger condition the residual wanders about its floor, which is not always recognised
+    if (condition === 1e2) expect(result.outcomes[0]).toMatchObject({ status: 'stagnated' });
+    expect(['stagnated', 'step limit']).toContain(result.outcomes[0]?.status);
+    expect(result.outcomes[0]?.advice).toMatch(/float64/);
+    // not before its floor of about κ u: a little more than what was reached is reached again
+    const reached = result.outcomes[0]?.residual as number;
+    expect(reached).toBeLessThanOrEqual(condition * 2 ** -24);
+    expect((await cg(operator, b, { tolerance: 2 * reached })).converged).toBe(true);
   });
 
   it('reports the step limit, with the residual reached', async () => {

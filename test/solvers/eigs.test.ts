@@ -103,7 +103,12 @@ describe.each(devices)('eigs on %s', (_, open) => {
           which,
           tolerance: 1e-9,
           block: 2,
+          vectors: true,
         });
+        const flat = await result.vectors?.readFloat64();
+        const v = Matrix.from1DArray(result.eigenvalues.length, values.length, Array.from(flat ?? []));
+        expect(distance(v.mmul(v.transpose()).to1DArray(), Matrix.eye(v.rows).to1DArray())).toBeLessThanOrEqual(1e-14);
+        result.vectors?.dispose();
         const wanted = expected(values, Math.min(k, values.length), which).map((x) =>
           which === 'magnitude' ? Math.abs(x) : x,
         );
@@ -111,6 +116,19 @@ describe.each(devices)('eigs on %s', (_, open) => {
         expect(distance(found, wanted)).toBeLessThanOrEqual(1e-8 * size);
         expect(result.converged).toBe(true);
       }
+    }
+  });
+
+  it.each<[string, Float64Array]>([
+    ['identity', new Float64Array(12).fill(1)],
+    ['two values', Float64Array.of(...new Float64Array(8).fill(2), ...new Float64Array(4).fill(-1))],
+  ])('%s: all eigenvectors, though most come from rounding errors, are orthonormal', async (_name, values) => {
+    for (const block of [1, 2, 3]) {
+      const operator = toOperator(withSpectrum(values, 1), { device });
+      const result = await eigs(operator, { k: 12, vectors: true, block, tolerance: 1e-9 });
+      const v = Matrix.from1DArray(12, 12, Array.from((await result.vectors?.readFloat64()) ?? []));
+      expect(distance(v.mmul(v.transpose()).to1DArray(), Matrix.eye(12).to1DArray())).toBeLessThanOrEqual(1e-14);
+      result.vectors?.dispose();
     }
   });
 
