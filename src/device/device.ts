@@ -24,6 +24,8 @@ export class Device {
   readonly kind: 'cpu' | 'cuda';
   readonly threads: number;
   readonly name: string;
+  /** One per signal: a listener for each of a long computation's many products would pile up on its signal. */
+  readonly #tokens = new WeakMap<AbortSignal, NativeToken>();
 
   constructor(native: NativeDevice, description: DeviceDescription) {
     this.native = native;
@@ -61,17 +63,15 @@ export class Device {
    */
   withToken<T>(signal: AbortSignal | undefined, work: (token: NativeToken | undefined) => T): T {
     if (signal === undefined) return work(undefined);
-    const token = this.guard(() => this.native.token());
-    if (signal.aborted) token.cancel();
-    // The listener must outlive this call (the queue is still running) but not a long-lived signal's many
-    // products: it goes when the queue has passed this point.
-    const cancel = (): void => token.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
-    try {
-      return work(token);
-    } finally {
-      void this.native.drained(0).then(() => signal.removeEventListener('abort', cancel));
+    let token = this.#tokens.get(signal);
+    if (token === undefined) {
+      const made = this.guard(() => this.native.token());
+      if (signal.aborted) made.cancel();
+      else signal.addEventListener('abort', () => made.cancel(), { once: true });
+      this.#tokens.set(signal, made);
+      token = made;
     }
+    return work(token);
   }
 
   /** A native call whose errors become ours. */

@@ -48,7 +48,7 @@ export class CurvatureOperator extends OperatorBase {
   readonly flops: { readonly product: number; readonly primal: number };
   readonly #linear = new Map<number, Linearised>();
   readonly #programs = new Map<string, LoadedProgram>();
-  readonly #kept = new Map<number, NativeBuffer>();
+  readonly #kept = new Map<number, { readonly buffer: NativeBuffer; readonly signal: AbortSignal | undefined }>();
 
   private constructor(name: CurvatureName, execution: Execution, fingerprint: string, layout: Layout) {
     const { objective } = execution;
@@ -107,7 +107,7 @@ export class CurvatureOperator extends OperatorBase {
   }
   /** Forgets kept residuals, as after a change of the parameters. */
   invalidate(): void {
-    for (const buffer of this.#kept.values()) buffer.dispose();
+    for (const { buffer } of this.#kept.values()) buffer.dispose();
     this.#kept.clear();
   }
   /** the compiled tangent program for k vectors with the primal pass retained, for profiles */
@@ -133,7 +133,11 @@ export class CurvatureOperator extends OperatorBase {
   }
   #keep(b: number, linear: Linearised, data: NativeBuffer, signal: AbortSignal | undefined): NativeBuffer {
     const known = this.#kept.get(b);
-    if (known) return known;
+    // An interrupted pass may have left nothing usable.
+    if (known?.signal?.aborted) {
+      known.buffer.dispose();
+      this.#kept.delete(b);
+    } else if (known) return known.buffer;
     const key = `primal ${linear.graph.samples}`;
     let program = this.#programs.get(key);
     if (!program) this.#programs.set(key, (program = this.execution.loadCompiled(compilePrimal(linear))));
@@ -141,9 +145,7 @@ export class CurvatureOperator extends OperatorBase {
     const attached = this.execution.attachments(program, data);
     attached.set('residuals', { buffer, byteOffset: 0 });
     program.run(attached, signal);
-    this.#kept.set(b, buffer);
-    // An interrupted pass leaves nothing usable: it must not be kept.
-    signal?.addEventListener('abort', () => { if (this.#kept.get(b) === buffer) this.#kept.delete(b); }, { once: true });
+    this.#kept.set(b, { buffer, signal });
     return buffer;
   }
   #program(linear: Linearised, k: number, mode: 'retained' | 'lockstep'): LoadedProgram {
