@@ -96,7 +96,7 @@ class Oracle:
         jacobian = jacrev(self.output)(self.values).reshape(y.numel(), -1)
         at_output = jacrev(grad(lambda u: self.loss_of_output(u.view_as(y), self.target)))(y.flatten())
         found = {
-            # not torch.func.hessian: its jacfwd(jacrev) is off by 4e-3 for tiny-attention (LayerNorm, torch 2.13)
+            # not torch.func.hessian: its jacfwd(jacrev) is off by 2e-3 for tiny-attention (LayerNorm, torch 2.13)
             "hessian": jacrev(grad(self.loss))(self.values),
             "gauss-newton": jacobian.T @ at_output @ jacobian,
             "empirical-fisher": rows.T @ rows / len(rows),
