@@ -118,6 +118,8 @@ void Device::run(std::shared_ptr<const Program> program, std::vector<BufferPtr> 
     }
     try {
       if (!cause) execute(*program, bindings.data(), *backend_, token ? &token->cancelled : nullptr, stopping_, done ? &seconds : nullptr);
+    } catch (const Error& error) {
+      cause = std::make_shared<const Error>(error);
     } catch (...) {
       cause = std::make_shared<const Error>(current_error("run"));
     }
