@@ -16,10 +16,15 @@ export function failureOf(error: unknown, aborted: boolean): Failure {
 
 function describe(error: unknown): Failure {
   if (error instanceof HessiaError) return error;
-  if (error instanceof CommanderError) return { exitCode: 2, message: `${error.message.replace(/^error: /, '')}; see hessia help` };
+  if (error instanceof CommanderError)
+    return { exitCode: 2, message: `${error.message.replace(/^error: /, '')}; see hessia help` };
   const code = codeOf(error);
   if (code === 'NATIVE_MISSING') return { exitCode: 2, message: messageOf(error) };
-  if (code === 'ERR_DLOPEN_FAILED') return { exitCode: 2, message: `the native core cannot be loaded; build it again with "npm run build:native" (${messageOf(error)})` };
+  if (code === 'ERR_DLOPEN_FAILED')
+    return {
+      exitCode: 2,
+      message: `the native core cannot be loaded; build it again with "npm run build:native" (${messageOf(error)})`,
+    };
   if (error instanceof RangeError && /allocation failed|array length|string length/i.test(error.message)) {
     return new OutOfMemoryError(`out of memory: ${error.message}; use a smaller --batch-size or fewer --probes`);
   }
@@ -29,5 +34,11 @@ function describe(error: unknown): Failure {
 
 /** Node's errors of the file system carry the path. */
 function isFileError(error: unknown): error is { path: string } {
-  return typeof error === 'object' && error !== null && 'syscall' in error && 'path' in error && typeof error.path === 'string';
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'syscall' in error &&
+    'path' in error &&
+    typeof error.path === 'string'
+  );
 }

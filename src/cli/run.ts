@@ -21,12 +21,19 @@ export async function run(argv: readonly string[], streams: Streams, signal: Abo
   let help = '';
   let outcome: { text: string } | undefined;
   const program = new Command('hessia')
-    .description('Second-order analysis of neural networks: curvature matrices of ONNX models, their products and spectra')
+    .description(
+      'Second-order analysis of neural networks: curvature matrices of ONNX models, their products and spectra',
+    )
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'describe a command')
     .helpCommand(false)
     .exitOverride()
-    .configureOutput({ writeOut: (text) => { help += text; }, writeErr: () => undefined });
+    .configureOutput({
+      writeOut: (text) => {
+        help += text;
+      },
+      writeErr: () => undefined,
+    });
   for (const module of commands) {
     const command = program.command(module.name);
     module.define(command);
@@ -36,9 +43,13 @@ export async function run(argv: readonly string[], streams: Streams, signal: Abo
       const options = given.at(-2) as OutputOptions & Record<string, unknown>;
       if (streams.terminal && !options.quiet) bar = new ProgressBar(streams.terminal);
       const context: Context = {
-        signal, argv, version,
+        signal,
+        argv,
+        version,
         progress: (progress) => bar?.update(progress),
-        announce: (line) => { if (!options.json) bar?.print(line); },
+        announce: (line) => {
+          if (!options.json) bar?.print(line);
+        },
       };
       const result = await module.run(args, options, context);
       outcome = { text: render(result, options) };
@@ -53,7 +64,8 @@ export async function run(argv: readonly string[], streams: Streams, signal: Abo
     return 0;
   } catch (error) {
     bar?.clear();
-    if (error instanceof CommanderError && error.exitCode === 0) { // --help and --version end this way
+    if (error instanceof CommanderError && error.exitCode === 0) {
+      // --help and --version end this way
       await streams.print(help);
       return 0;
     }
@@ -70,9 +82,13 @@ function render({ document, summary }: Outcome, { json, quiet }: OutputOptions):
 
 /** Ours, because commander's own ends with 0 for commands that do not exist. */
 function defineHelp(program: Command): void {
-  program.command('help').argument('[command]').description('describe a command').action((name: string | undefined) => {
-    const command = name === undefined ? program : program.commands.find((c) => c.name() === name);
-    if (!command) throw new CommanderError(2, 'commander.unknownCommand', `unknown command '${name}'`);
-    command.outputHelp();
-  });
+  program
+    .command('help')
+    .argument('[command]')
+    .description('describe a command')
+    .action((name: string | undefined) => {
+      const command = name === undefined ? program : program.commands.find((c) => c.name() === name);
+      if (!command) throw new CommanderError(2, 'commander.unknownCommand', `unknown command '${name}'`);
+      command.outputHelp();
+    });
 }

@@ -27,13 +27,21 @@ export async function openSession(path: string, options: ModelOptions & DataOpti
   const data = await openData(options);
   try {
     const loss = meanLoss(model, lossByName(options.loss, options.classAxis), data, {
-      batchSize: options.batchSize, output: options.modelOutput,
+      batchSize: options.batchSize,
+      output: options.modelOutput,
     });
     const device = openDeviceFor(options);
     return {
-      model, data, loss, device,
+      model,
+      data,
+      loss,
+      device,
       options: {
-        device, dtype: options.dtype, parameters: options.params, freeze: options.freeze, seed: options.seed,
+        device,
+        dtype: options.dtype,
+        parameters: options.params,
+        freeze: options.freeze,
+        seed: options.seed,
         memory: memoryBudget(options.memory),
       },
       async [Symbol.asyncDispose]() {
@@ -54,8 +62,12 @@ export function openDeviceFor({ device, threads }: Pick<ModelOptions, 'device' |
 export function openData(options: DataOptions): Promise<Dataset> {
   if (options.data === undefined) throw new InputError('no data: give --data FILE');
   const given = {
-    target: options.target, targetColumn: options.targetColumn, scale: options.scale,
-    mean: options.mean, std: options.std, samples: options.samples,
+    target: options.target,
+    targetColumn: options.targetColumn,
+    scale: options.scale,
+    mean: options.mean,
+    std: options.std,
+    samples: options.samples,
   };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return openDataset(options.data, present);
@@ -64,7 +76,9 @@ export function openData(options: DataOptions): Promise<Dataset> {
 /** All of them at once: the next run should not fail on the next one. */
 function refuseUnsupported(model: Model): void {
   if (model.unsupported.length === 0) return;
-  throw new UnsupportedError(`${model.source} uses operators that this version cannot import: ${model.unsupported.join(', ')}`);
+  throw new UnsupportedError(
+    `${model.source} uses operators that this version cannot import: ${model.unsupported.join(', ')}`,
+  );
 }
 
 /**
@@ -72,14 +86,20 @@ function refuseUnsupported(model: Model): void {
  * solvers run probes in groups, operators recompute, so both can do with less than they would like.
  */
 export async function openOperator(
-  session: Session, options: OperatorOptions, vectors: number, block?: number,
+  session: Session,
+  options: OperatorOptions,
+  vectors: number,
+  block?: number,
 ): Promise<{ operator: CurvatureOperator; vectorMemory: number }> {
   const { dimension } = new Objective(session.loss, session.options);
   const element = session.options.dtype === 'float32' ? 4 : 8;
   const { memory } = session.options;
   const wanted = Math.min(vectors * dimension * element, memory / 2);
   const operator = await curvature(options.operator, session.loss, {
-    ...session.options, memory: memory - wanted, block, fisherSamples: options.fisherSamples,
+    ...session.options,
+    memory: memory - wanted,
+    block,
+    fisherSamples: options.fisherSamples,
   });
   const { plan } = operator;
   const used = plan.parameters + plan.data + plan.residuals * plan.kept + plan.scratch;

@@ -13,10 +13,17 @@ export interface Synthetic {
 }
 
 /** Throws InputError where the file leaves more than the batch open. */
-export function syntheticData(model: Model, samples: number, options: { loss: string; classAxis?: number; modelOutput?: string }): Synthetic {
+export function syntheticData(
+  model: Model,
+  samples: number,
+  options: { loss: string; classAxis?: number; modelOutput?: string },
+): Synthetic {
   const inputs = new Map<string, ArraySpec>();
   for (const { name, dtype, shape } of model.inputs) {
-    if (shape.slice(1).includes(null)) throw new InputError(`input '${name}' leaves more than the batch size open: give --data to count with its shapes`);
+    if (shape.slice(1).includes(null))
+      throw new InputError(
+        `input '${name}' leaves more than the batch size open: give --data to count with its shapes`,
+      );
     inputs.set(name, { dtype, sampleShape: shape.slice(1) as number[] });
   }
   const output = outputShapes(model, inputs, samples).get(options.modelOutput ?? model.outputs[0]?.name ?? '');
@@ -24,7 +31,10 @@ export function syntheticData(model: Model, samples: number, options: { loss: st
   const [, ...sample] = output;
   if (options.loss !== 'cross-entropy') {
     const loss = lossByName(options.loss);
-    return { loss, data: zeros(samples, inputs, loss.target === null ? undefined : { dtype: 'float32', sampleShape: sample }) };
+    return {
+      loss,
+      data: zeros(samples, inputs, loss.target === null ? undefined : { dtype: 'float32', sampleShape: sample }),
+    };
   }
   // Images count classes along axis 1, sequences along the last; the number of operations is the same.
   const rank = output.length;
@@ -35,13 +45,22 @@ export function syntheticData(model: Model, samples: number, options: { loss: st
 }
 
 /** Shapes of all outputs for a batch. */
-export function outputShapes(model: Model, inputs: ReadonlyMap<string, ArraySpec>, samples: number): Map<string, Shape> {
+export function outputShapes(
+  model: Model,
+  inputs: ReadonlyMap<string, ArraySpec>,
+  samples: number,
+): Map<string, Shape> {
   const graph = new Graph();
   const leaf = (name: string, dtype: DType): [string, ReturnType<Graph['input']>] => {
     const spec = inputs.get(name) as ArraySpec;
     return [name, graph.input(name, [samples, ...spec.sampleShape], isFloat(dtype) ? 'float32' : dtype)];
   };
-  const outputs = model.build({ graph, dtype: 'float32', inputs: new Map(model.inputs.map((i) => leaf(i.name, i.dtype))), parameters: new Map() });
+  const outputs = model.build({
+    graph,
+    dtype: 'float32',
+    inputs: new Map(model.inputs.map((i) => leaf(i.name, i.dtype))),
+    parameters: new Map(),
+  });
   return new Map([...outputs].map(([name, node]) => [name, node.shape]));
 }
 
@@ -51,7 +70,8 @@ function zeros(samples: number, inputs: ReadonlyMap<string, ArraySpec>, target: 
     return { dtype, shape, data: new arrayStorage[dtype](shape.reduce((n, d) => n * d, 1)) } as NdArray<DataDType>;
   };
   return {
-    samples, inputs,
+    samples,
+    inputs,
     ...(target ? { target } : {}),
     batch: async (_start, count) => ({
       inputs: new Map([...inputs].map(([name, spec]) => [name, array(spec, count)])),

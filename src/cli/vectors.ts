@@ -13,7 +13,10 @@ export class NamedVectors {
   constructor(objective: Objective, taken: readonly string[] = []) {
     this.#objective = objective;
     const clash = objective.parameters.find((p) => taken.includes(p.name));
-    if (clash) throw new InputError(`parameter '${clash.name}' would hide another array of the output; --freeze it or rename it`);
+    if (clash)
+      throw new InputError(
+        `parameter '${clash.name}' would hide another array of the output; --freeze it or rename it`,
+      );
   }
 
   /** One vector's parts, sharing its memory. */
@@ -31,7 +34,8 @@ export class NamedVectors {
     for (const [i, { name, shape }] of parameters.entries()) {
       const [from, size] = [offsets[i] as number, elementCount(shape)];
       const all = vectors instanceof Float32Array ? new Float32Array(count * size) : new Float64Array(count * size);
-      for (let v = 0; v < count; v += 1) all.set(vectors.subarray(v * dimension + from, v * dimension + from + size), v * size);
+      for (let v = 0; v < count; v += 1)
+        all.set(vectors.subarray(v * dimension + from, v * dimension + from + size), v * size);
       yield [name, array([count, ...shape], all)];
     }
   }
@@ -43,12 +47,19 @@ export class NamedVectors {
     const names = new Set(parameters.map((p) => p.name));
     const extra = [...arrays.keys()].filter((name) => !names.has(name));
     const missing = [...names].filter((name) => !arrays.has(name));
-    if (missing.length > 0) throw new InputError(`${path} lacks ${list(missing)}: a vector needs one array per parameter`);
-    if (extra.length > 0) throw new InputError(`${path} holds ${list(extra)}, which ${extra.length === 1 ? 'is no parameter' : 'are no parameters'} to differentiate`);
+    if (missing.length > 0)
+      throw new InputError(`${path} lacks ${list(missing)}: a vector needs one array per parameter`);
+    if (extra.length > 0)
+      throw new InputError(
+        `${path} holds ${list(extra)}, which ${extra.length === 1 ? 'is no parameter' : 'are no parameters'} to differentiate`,
+      );
     const vector = new Float64Array(dimension);
     for (const [i, { name, shape }] of parameters.entries()) {
       const given = arrays.get(name) as NdArray;
-      if (given.shape.join() !== shape.join()) throw new ShapeError(`${path}: '${name}' has the shape [${given.shape.join(', ')}], the parameter [${shape.join(', ')}]`);
+      if (given.shape.join() !== shape.join())
+        throw new ShapeError(
+          `${path}: '${name}' has the shape [${given.shape.join(', ')}], the parameter [${shape.join(', ')}]`,
+        );
       const numbers = toFloat64(given);
       if (!numbers.every(Number.isFinite)) throw new InputError(`${path}: '${name}' holds NaN or infinity`);
       vector.set(numbers, offsets[i]);
@@ -62,6 +73,9 @@ function array(shape: readonly number[], data: FloatArray): NdArray {
 }
 
 function list(names: readonly string[]): string {
-  const shown = names.slice(0, 3).map((name) => `'${name}'`).join(', ');
+  const shown = names
+    .slice(0, 3)
+    .map((name) => `'${name}'`)
+    .join(', ');
   return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
 }

@@ -53,6 +53,7 @@ export function eigenvalueAxis(all: Range, bulk: Range, from: number, to: number
 /** Logarithmic, for positive values; what is below (0 too) lands `below` pixels outside. */
 export function logAxis(low: number, high: number, from: number, to: number, below: number): Axis {
   const [start, end] = [Math.log10(low), Math.log10(high)];
-  const at = (y: number): number => (y < low ? from + Math.sign(from - to) * below : from + ((Math.log10(y) - start) / (end - start)) * (to - from));
+  const at = (y: number): number =>
+    y < low ? from + Math.sign(from - to) * below : from + ((Math.log10(y) - start) / (end - start)) * (to - from);
   return { kind: 'log', low, high, knee: 0, at, ticks: logTicks(low, high, 8) };
 }

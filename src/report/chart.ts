@@ -20,7 +20,9 @@ export function spectrumChart(document: SpectrumDocument, options: ChartOptions 
   const figure = layOut(document, frame);
   const { standalone = false } = options;
   const title = `Spectral density of the ${operatorTitles[document.operator]} of ${document.model}`;
-  const own = standalone ? raw(` xmlns="http://www.w3.org/2000/svg" width="${frame.width}" height="${frame.height}"`) : nothing;
+  const own = standalone
+    ? raw(` xmlns="http://www.w3.org/2000/svg" width="${frame.width}" height="${frame.height}"`)
+    : nothing;
   return html`<svg class="chart"${own} viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-labelledby="chart-title chart-text"${readout(figure)}>
 <title id="chart-title">${title}</title>
 <desc id="chart-text">${description(document, figure)}</desc>
@@ -33,8 +35,12 @@ ${figure.bands.map((b) => html`<path class="${b.unreliable ? 'band rough' : 'ban
 <path class="curve" d="${line(figure.curve)}"/>
 </g>
 <path class="rug" d="${strokes(figure.ritz, rugTop, rugHeight)}"/>
-${figure.marks.map((m) => html`<path class="mark" d="M${m.x.toFixed(1)} ${rugTop - 3}l4.5 8.5h-9z"><title>${m.label || 'λ'} = ${significant(m.value, 6)}, residual ${significant(m.residual, 2)}</title></path>${
-    m.label ? html`<text class="name" x="${m.x.toFixed(1)}" y="${frame.top - 8}">${m.label}</text>` : nothing}`)}
+${figure.marks.map(
+  (m) =>
+    html`<path class="mark" d="M${m.x.toFixed(1)} ${rugTop - 3}l4.5 8.5h-9z"><title>${m.label || 'λ'} = ${significant(m.value, 6)}, residual ${significant(m.residual, 2)}</title></path>${
+      m.label ? html`<text class="name" x="${m.x.toFixed(1)}" y="${frame.top - 8}">${m.label}</text>` : nothing
+    }`,
+)}
 ${axes(figure)}
 <g class="cursor" visibility="hidden"><path d="M0 ${frame.top}V${frame.bottom}"/><text y="${frame.top + 14}"></text></g>
 </svg>`;
@@ -46,8 +52,12 @@ export function spectrumSvg(document: SpectrumDocument): string {
 }
 
 function grid({ x, y }: Figure): Markup {
-  const horizontal = y.ticks.filter((t) => t.label !== '').map((t) => `M${frame.left} ${y.at(t.value).toFixed(1)}H${frame.right}`);
-  const vertical = x.ticks.filter((t) => t.label !== '').map((t) => `M${x.at(t.value).toFixed(1)} ${frame.top}V${frame.bottom}`);
+  const horizontal = y.ticks
+    .filter((t) => t.label !== '')
+    .map((t) => `M${frame.left} ${y.at(t.value).toFixed(1)}H${frame.right}`);
+  const vertical = x.ticks
+    .filter((t) => t.label !== '')
+    .map((t) => `M${x.at(t.value).toFixed(1)} ${frame.top}V${frame.bottom}`);
   return html`<path class="grid" d="${[...horizontal, ...vertical].join('')}"/>`;
 }
 
@@ -68,8 +78,16 @@ ${y.ticks.filter((t) => t.label !== '').map((t) => html`<text class="tick side" 
 /** What the script under the figure turns pixels back into eigenvalues with. */
 function readout({ x, y }: Figure): Markup {
   const values = {
-    kind: x.kind, low: x.low, high: x.high, knee: x.knee, floor: y.low, top: y.high,
-    left: frame.left, right: frame.right, upper: frame.top, lower: frame.bottom,
+    kind: x.kind,
+    low: x.low,
+    high: x.high,
+    knee: x.knee,
+    floor: y.low,
+    top: y.high,
+    left: frame.left,
+    right: frame.right,
+    upper: frame.top,
+    lower: frame.bottom,
   };
   return html` data-axes="${JSON.stringify(values)}"`;
 }
@@ -78,7 +96,9 @@ function description(document: SpectrumDocument, { x }: Figure): string {
   const { largest, smallest, dimension, probes, steps } = document;
   const top = largest.map((e) => significant(e.value)).join(', ');
   const bottom = smallest.map((e) => significant(e.value)).join(', ');
-  return `Density of ${dimension} eigenvalues on a logarithmic scale over eigenvalues on a ${x.kind === 'linear' ? 'linear' : 'symmetric logarithmic'} scale `
-    + `from ${significant(x.low)} to ${significant(x.high)}, estimated from ${probes} probes of ${steps} Lanczos steps. `
-    + `Largest eigenvalues: ${top}. Smallest: ${bottom}.`;
+  return (
+    `Density of ${dimension} eigenvalues on a logarithmic scale over eigenvalues on a ${x.kind === 'linear' ? 'linear' : 'symmetric logarithmic'} scale ` +
+    `from ${significant(x.low)} to ${significant(x.high)}, estimated from ${probes} probes of ${steps} Lanczos steps. ` +
+    `Largest eigenvalues: ${top}. Smallest: ${bottom}.`
+  );
 }

@@ -59,10 +59,14 @@ export function layOut(document: SpectrumDocument, frame: Frame): Figure {
   const points = (values: readonly (number | null)[], from = 0, to = values.length): Point[] =>
     thin(grid.slice(from, to).map((g, i) => ({ x: x.at(g), y: y.at(values[from + i] ?? 0) })));
   return {
-    frame, x, y,
+    frame,
+    x,
+    y,
     curve: points(density.value),
     bands: stretches(density.unreliable, density.lower).map(({ from, to, flag }) => ({
-      upper: points(density.upper, from, to), lower: points(density.lower, from, to), unreliable: flag,
+      upper: points(density.upper, from, to),
+      lower: points(density.lower, from, to),
+      unreliable: flag,
     })),
     ritz: nodes.map(x.at),
     marks: marks(document, x, y, one),
@@ -85,7 +89,10 @@ export function bulk({ ritz, density }: SpectrumDocument): Range {
 }
 
 /** Runs of equal flags that overlap by a point, so that no gap shows; none where there is no band at all. */
-function stretches(flags: readonly boolean[], lower: readonly (number | null)[]): { from: number; to: number; flag: boolean }[] {
+function stretches(
+  flags: readonly boolean[],
+  lower: readonly (number | null)[],
+): { from: number; to: number; flag: boolean }[] {
   const runs: { from: number; to: number; flag: boolean }[] = [];
   if (lower.every((v) => v === null)) return runs;
   for (let i = 0; i < flags.length; i += 1) {
@@ -116,6 +123,9 @@ function marks({ largest, smallest }: SpectrumDocument, x: Axis, y: Axis, one: n
   const listed = new Set(largest.map((e) => e.value));
   return [
     ...largest.map((e, i) => mark(e, `λ${subscript(i + 1)}`)),
-    ...smallest.map((e, i) => ({ e, i })).filter(({ e }) => !listed.has(e.value)).map(({ e, i }) => mark(e, bottom(i))),
+    ...smallest
+      .map((e, i) => ({ e, i }))
+      .filter(({ e }) => !listed.has(e.value))
+      .map(({ e, i }) => mark(e, bottom(i))),
   ];
 }

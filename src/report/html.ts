@@ -1,6 +1,12 @@
 /** HTML from text: everything that comes from a file or the user passes through `escape`. */
 
-const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /** Characters that are not allowed in XML at all are shown as a replacement character. */
 export function escape(text: string): string {

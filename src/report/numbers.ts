@@ -1,7 +1,17 @@
 /** Numbers as the report and the summaries print them. */
 
 const superscripts: Readonly<Record<string, string>> = {
-  '-': '⁻', 0: '⁰', 1: '¹', 2: '²', 3: '³', 4: '⁴', 5: '⁵', 6: '⁶', 7: '⁷', 8: '⁸', 9: '⁹',
+  '-': '⁻',
+  0: '⁰',
+  1: '¹',
+  2: '²',
+  3: '³',
+  4: '⁴',
+  5: '⁵',
+  6: '⁶',
+  7: '⁷',
+  8: '⁸',
+  9: '⁹',
 };
 
 /** 10 to a whole power: "10⁻³". */
@@ -16,9 +26,10 @@ export function significant(value: number | null, digits = 4): string {
   if (value === 0) return '0';
   const [mantissa, exponent] = value.toExponential(digits - 1).split('e') as [string, string];
   const power = Number(exponent);
-  const plain = power >= -4 && power < Math.max(6, digits)
-    ? Number(value.toPrecision(digits)).toFixed(Math.max(0, digits - 1 - power))
-    : `${mantissa}·${powerOfTen(power)}`;
+  const plain =
+    power >= -4 && power < Math.max(6, digits)
+      ? Number(value.toPrecision(digits)).toFixed(Math.max(0, digits - 1 - power))
+      : `${mantissa}·${powerOfTen(power)}`;
   return plain.replace('-', '−');
 }
 
@@ -29,6 +40,7 @@ export function withError(value: number, error: number | null): string {
   const wide = Math.abs(value) >= 1e6 || place < -8;
   if (wide) return `${significant(value)} ± ${significant(error, 2)}`;
   const decimals = Math.max(0, -place);
-  const round = (x: number): string => (decimals > 0 ? x.toFixed(decimals) : String(Math.round(x / 10 ** place) * 10 ** place));
+  const round = (x: number): string =>
+    decimals > 0 ? x.toFixed(decimals) : String(Math.round(x / 10 ** place) * 10 ** place);
   return `${round(value)} ± ${round(error)}`.replaceAll('-', '−');
 }

@@ -10,7 +10,8 @@ import { chartStyle, colours, pageStyle } from './style.js';
 
 export function renderReport(document: SpectrumDocument, context: ReportContext): string {
   const title = `${capital(operatorTitles[document.operator])}: spectrum of ${document.model}`;
-  return `${html`<!doctype html>
+  return `${
+    html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -38,7 +39,8 @@ ${parameters(document, context)}
 </main>
 <script>${raw(script)}</script>
 </body>
-</html>`.text}\n`;
+</html>`.text
+  }\n`;
 }
 
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
@@ -46,10 +48,14 @@ const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.
 function lead(document: SpectrumDocument, context: ReportContext): Markup {
   const { largest, smallest, trace, dimension, samples } = document;
   const [top, bottom] = [largest[0]?.value ?? null, smallest[0]?.value ?? null];
-  const of = document.operator === 'hessian' ? `the mean ${context.lossName} loss` : `the model under its ${context.lossName} loss`;
-  const tail = bottom !== null && bottom < 0 && document.operator === 'hessian'
-    ? html` and at the other end reach <b>${significant(bottom)}</b>: there are directions of negative curvature`
-    : html`; the smallest found is <b>${significant(bottom)}</b>`;
+  const of =
+    document.operator === 'hessian'
+      ? `the mean ${context.lossName} loss`
+      : `the model under its ${context.lossName} loss`;
+  const tail =
+    bottom !== null && bottom < 0 && document.operator === 'hessian'
+      ? html` and at the other end reach <b>${significant(bottom)}</b>: there are directions of negative curvature`
+      : html`; the smallest found is <b>${significant(bottom)}</b>`;
   return html`<p class="lead">The ${operatorTitles[document.operator]} of ${of} of <b>${document.model}</b> over <b>${formatCount(samples)}</b> samples
 has <b>${formatCount(dimension)}</b> eigenvalues. The largest is <b>${significant(top)}</b>${tail}. Their sum is <b>${withError(trace.estimate, trace.standardError)}</b>,
 so that the average eigenvalue is ${significant(trace.estimate / dimension, 3)}. The loss is ${significant(document.loss, 5)} and the norm of its gradient ${significant(document.gradientNorm, 3)}.</p>`;
@@ -65,15 +71,20 @@ ${fact('gradient norm', significant(gradientNorm, 4))}${fact('dimension', format
 }
 
 function figure(document: SpectrumDocument): Markup {
-  const band = document.probes > 1
-    ? html`<span><i class="key b"></i>95 % band</span><span><i class="key r"></i>band not reliable (few eigenvalues)</span>` : nothing;
+  const band =
+    document.probes > 1
+      ? html`<span><i class="key b"></i>95 % band</span><span><i class="key r"></i>band not reliable (few eigenvalues)</span>`
+      : nothing;
   return html`<figure>${spectrumChart(document)}
 <figcaption><span><i class="key l"></i>density, mean of ${document.probes} ${document.probes === 1 ? 'probe' : 'probes'}</span>${band}<span><i class="key t"></i>eigenvalues listed below</span>
 <br>Strokes under the curve: the Ritz values of all probes (${formatCount(document.ritz.reduce((n, q) => n + q.nodes.length, 0))}).</figcaption></figure>`;
 }
 
 function eigenvalues(name: string, list: readonly JsonEigenvalue[]): Markup {
-  const rows = list.map((e, i) => html`<tr><td>${i + 1}</td><td>${significant(e.value, 7)}</td><td>${significant(e.residual, 2)}</td></tr>\n`);
+  const rows = list.map(
+    (e, i) =>
+      html`<tr><td>${i + 1}</td><td>${significant(e.value, 7)}</td><td>${significant(e.residual, 2)}</td></tr>\n`,
+  );
   return html`<table><caption>${name}</caption><thead><tr><th scope="col">#</th><th scope="col">eigenvalue</th><th scope="col">residual ‖Av − λv‖</th></tr></thead><tbody>${rows}</tbody></table>`;
 }
 
@@ -85,7 +96,10 @@ function settings(document: SpectrumDocument, context: ReportContext): Markup {
     ['samples', `${formatCount(document.samples)} in batches of ${formatCount(document.batchSize)}`],
     ['operator', document.operator],
     ['Lanczos', `${document.steps} steps, ${document.probes} probes, seed ${document.seed}`],
-    ['products', `${formatCount(document.products)} in ${formatDuration(document.seconds)} (${significant(document.products / document.seconds, 3)} per second)`],
+    [
+      'products',
+      `${formatCount(document.products)} in ${formatDuration(document.seconds)} (${significant(document.products / document.seconds, 3)} per second)`,
+    ],
     ['precision', document.dtype],
     ['device', document.deviceName],
     ['threads', String(document.threads)],
@@ -95,7 +109,10 @@ function settings(document: SpectrumDocument, context: ReportContext): Markup {
 }
 
 function parameters({ dimension }: SpectrumDocument, context: ReportContext): Markup {
-  const rows = context.parameters.map((p) => html`<tr><td class="text"><code>${p.name}</code></td><td>${p.shape.join(' × ')}</td><td>${formatCount(p.count)}</td><td>${share(p.count / dimension)}</td></tr>\n`);
+  const rows = context.parameters.map(
+    (p) =>
+      html`<tr><td class="text"><code>${p.name}</code></td><td>${p.shape.join(' × ')}</td><td>${formatCount(p.count)}</td><td>${share(p.count / dimension)}</td></tr>\n`,
+  );
   return html`<table><thead><tr><th scope="col" class="text">name</th><th scope="col">shape</th><th scope="col">count</th><th scope="col">share</th></tr></thead>
 <tbody>${rows}<tr><td><b>total</b></td><td></td><td><b>${formatCount(dimension)}</b></td><td></td></tr></tbody></table>`;
 }

@@ -46,5 +46,8 @@ export function area(upper: readonly Point[], lower: readonly Point[]): string {
 /** Vertical strokes, those closer than a quarter of a pixel as one. */
 export function strokes(positions: readonly number[], top: number, length: number): string {
   const places = new Set(positions.map((x) => Math.round(4 * x) / 4));
-  return [...places].sort((a, b) => a - b).map((x) => `M${x} ${top}v${length}`).join('');
+  return [...places]
+    .sort((a, b) => a - b)
+    .map((x) => `M${x} ${top}v${length}`)
+    .join('');
 }

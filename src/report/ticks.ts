@@ -63,6 +63,7 @@ export function symlogTicks(low: number, high: number, knee: number, fits: (valu
 
 /** multiple · 10^e, written out where that is short. */
 function decade(e: number, multiple = 1): string {
-  if (e >= -3 && e <= 4) return (multiple * 10 ** e).toLocaleString('en-US', { maximumFractionDigits: 6, useGrouping: false });
+  if (e >= -3 && e <= 4)
+    return (multiple * 10 ** e).toLocaleString('en-US', { maximumFractionDigits: 6, useGrouping: false });
   return multiple === 1 ? powerOfTen(e) : `${multiple}·${powerOfTen(e)}`;
 }

@@ -7,7 +7,8 @@ import type { CommandModule, Context, OptionValues, Outcome } from '../command.j
 import { addOutputOptions } from '../options/shared.js';
 import { Lines } from '../output/lines.js';
 
-const oneDnnAdvice = 'oneDNN is not used: apt-get install libdnnl-dev, then npm run build:native -- --force, makes float32 products faster on many CPUs';
+const oneDnnAdvice =
+  'oneDNN is not used: apt-get install libdnnl-dev, then npm run build:native -- --force, makes float32 products faster on many CPUs';
 
 export const doctor: CommandModule = {
   name: 'doctor',
@@ -30,27 +31,50 @@ export const doctor: CommandModule = {
       device.dispose();
     }
     const library = native.oneDNN ?? 'built-in';
-    const cuda = { available: false, reason: 'the CUDA plug-in is not built (npm run build:cuda, on a machine with the CUDA toolkit)' };
+    const cuda = {
+      available: false,
+      reason: 'the CUDA plug-in is not built (npm run build:cuda, on a machine with the CUDA toolkit)',
+    };
     const mpi = { available: false, reason: 'this version has no MPI plug-in' };
     const model = native.model || (cpus()[0]?.model ?? 'unknown');
     const advice = native.oneDNN === null ? [oneDnnAdvice] : [];
     const document = {
-      schemaVersion: 1, version: context.version,
-      cpu: { model, features: native.features, isa: native.isa, threads: device.threads, cores: availableParallelism() },
-      matmul: { library, flopsPerSecond: speed.float32, float64: { library: 'built-in', flopsPerSecond: speed.float64 } },
-      cuda, mpi, node: process.version, platform: `${process.platform}-${process.arch}`,
+      schemaVersion: 1,
+      version: context.version,
+      cpu: {
+        model,
+        features: native.features,
+        isa: native.isa,
+        threads: device.threads,
+        cores: availableParallelism(),
+      },
+      matmul: {
+        library,
+        flopsPerSecond: speed.float32,
+        float64: { library: 'built-in', flopsPerSecond: speed.float64 },
+      },
+      cuda,
+      mpi,
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
       memory: { total: totalmem(), available: process.availableMemory() },
       advice,
     };
-    const summary = new Lines().text(`hessia ${context.version} on Node ${process.version}, ${document.platform}`).pairs([
-      ['processor', model],
-      ['instructions', `${native.isa} (${native.features.join(' ')})`],
-      ['threads', device.threads],
-      ['memory', `${formatBytes(document.memory.available)} available of ${formatBytes(document.memory.total)}`],
-      ['products', `float32 ${significant(speed.float32 / 1e9, 3)} GFLOP/s (${library}), float64 ${significant(speed.float64 / 1e9, 3)} GFLOP/s (built-in)`],
-      ['CUDA', `no: ${cuda.reason}`],
-      ['MPI', `no: ${mpi.reason}`],
-    ]).notes(advice);
+    const summary = new Lines()
+      .text(`hessia ${context.version} on Node ${process.version}, ${document.platform}`)
+      .pairs([
+        ['processor', model],
+        ['instructions', `${native.isa} (${native.features.join(' ')})`],
+        ['threads', device.threads],
+        ['memory', `${formatBytes(document.memory.available)} available of ${formatBytes(document.memory.total)}`],
+        [
+          'products',
+          `float32 ${significant(speed.float32 / 1e9, 3)} GFLOP/s (${library}), float64 ${significant(speed.float64 / 1e9, 3)} GFLOP/s (built-in)`,
+        ],
+        ['CUDA', `no: ${cuda.reason}`],
+        ['MPI', `no: ${mpi.reason}`],
+      ])
+      .notes(advice);
     return { document, summary };
   },
 };

@@ -15,7 +15,9 @@ type Options = ModelOptions & DataOptions;
 export const info: CommandModule = {
   name: 'info',
   define(command: Command): void {
-    command.description('inputs, outputs, parameters and operators of a model, and what products cost').argument('<model>', 'ONNX file');
+    command
+      .description('inputs, outputs, parameters and operators of a model, and what products cost')
+      .argument('<model>', 'ONNX file');
     addDataOptions(addModelOptions(command), 'optional');
     command.addHelpText('after', '\nExample:\n  hessia info cnn.onnx');
   },
@@ -23,19 +25,35 @@ export const info: CommandModule = {
     const options = values as unknown as Options;
     const { loadOnnx } = await import('../../onnx/index.js');
     const model = await loadOnnx(path as string);
-    const chosen = new Set(selectByGlobs(model.parameters.map((p) => p.name), options.params ?? [], options.freeze ?? [], 'parameter'));
-    const parameters = model.parameters.filter((p) => chosen.has(p.name))
+    const chosen = new Set(
+      selectByGlobs(
+        model.parameters.map((p) => p.name),
+        options.params ?? [],
+        options.freeze ?? [],
+        'parameter',
+      ),
+    );
+    const parameters = model.parameters
+      .filter((p) => chosen.has(p.name))
       .map((p) => ({ name: p.name, shape: p.shape, count: size(p.shape), consumers: p.consumers }));
     const dimension = parameters.reduce((n, p) => n + p.count, 0);
     const costs = await costsOf(model, options, context.signal);
     const document = {
-      schemaVersion: 1, model: path, inputs: model.inputs, outputs: costs.outputs, parameters, dimension,
+      schemaVersion: 1,
+      model: path,
+      inputs: model.inputs,
+      outputs: costs.outputs,
+      parameters,
+      dimension,
       buffers: model.buffers.map((b) => ({ name: b.name, shape: b.shape, count: size(b.shape) })),
       operators: new Map([...model.operators].sort(([a], [b]) => (a < b ? -1 : 1))),
       unsupported: model.unsupported,
       flops: costs.counted ? { ...costs.counted.flops, per: 'sample' } : null,
       bytes: costs.counted ? { ...costs.counted.bytes, per: 'batch', batchSize: costs.counted.batchSize } : null,
-      omitted: costs.reason, fixedBatch: model.fixedBatch, warnings: model.warnings, version: context.version,
+      omitted: costs.reason,
+      fixedBatch: model.fixedBatch,
+      warnings: model.warnings,
+      version: context.version,
     };
     return { document, summary: summarise(path as string, document, costs) };
   },
@@ -55,7 +73,8 @@ interface CostReport {
 /** Costs where they can be counted; a model that cannot be run is still described. */
 async function costsOf(model: Model, options: Options, signal: AbortSignal): Promise<CostReport> {
   const names: Output[] = model.outputs.map(({ name }) => ({ name }));
-  if (model.unsupported.length > 0) return { counted: null, reason: 'the model uses operators that are not supported', outputs: names };
+  if (model.unsupported.length > 0)
+    return { counted: null, reason: 'the model uses operators that are not supported', outputs: names };
   const { countCosts } = await import('../measure/costs.js');
   const { openData, openDeviceFor } = await import('../session.js');
   const { outputShapes, syntheticData } = await import('../synthetic-data.js');
@@ -66,12 +85,23 @@ async function costsOf(model: Model, options: Options, signal: AbortSignal): Pro
   let outputs = names;
   try {
     const samples = model.fixedBatch ?? options.batchSize ?? Math.min(256, options.samples ?? 256);
-    const subject = real ? { data: real, loss: lossByName(options.loss, options.classAxis) } : syntheticData(model, samples, options);
-    const shapes = real && model.inputs.length > 1 ? new Map<string, readonly number[]>() : outputShapes(model, inputsOf(model, subject.data), samples);
+    const subject = real
+      ? { data: real, loss: lossByName(options.loss, options.classAxis) }
+      : syntheticData(model, samples, options);
+    const shapes =
+      real && model.inputs.length > 1
+        ? new Map<string, readonly number[]>()
+        : outputShapes(model, inputsOf(model, subject.data), samples);
     outputs = names.map(({ name }) => ({ name, ...described(shapes.get(name)) }));
-    const counted = await countCosts({ model, ...subject, device, batchSize: options.batchSize, output: options.modelOutput }, {
-      dtype: options.dtype, parameters: options.params, freeze: options.freeze, memory: options.memory,
-    });
+    const counted = await countCosts(
+      { model, ...subject, device, batchSize: options.batchSize, output: options.modelOutput },
+      {
+        dtype: options.dtype,
+        parameters: options.params,
+        freeze: options.freeze,
+        memory: options.memory,
+      },
+    );
     return { counted, reason: null, outputs };
   } catch (error) {
     if (signal.aborted || error instanceof InterruptedError || real) throw error;
@@ -83,10 +113,20 @@ async function costsOf(model: Model, options: Options, signal: AbortSignal): Pro
 }
 
 /** The data's arrays under the model's names; a single one serves whatever it is called. */
-function inputsOf(model: Model, data: { readonly inputs: ReadonlyMap<string, { readonly dtype: 'float32' | 'float64' | 'int32' | 'bool'; readonly sampleShape: readonly number[] }> }): typeof data.inputs {
+function inputsOf(
+  model: Model,
+  data: {
+    readonly inputs: ReadonlyMap<
+      string,
+      { readonly dtype: 'float32' | 'float64' | 'int32' | 'bool'; readonly sampleShape: readonly number[] }
+    >;
+  },
+): typeof data.inputs {
   const [only] = data.inputs.values();
   const [input] = model.inputs;
-  return model.inputs.length === 1 && only && input && !data.inputs.has(input.name) ? new Map([[input.name, only]]) : data.inputs;
+  return model.inputs.length === 1 && only && input && !data.inputs.has(input.name)
+    ? new Map([[input.name, only]])
+    : data.inputs;
 }
 
 /** Axis 0 counts samples, however many. */
@@ -97,7 +137,12 @@ function described(shape: readonly number[] | undefined): { shape?: readonly (nu
 type Document = {
   readonly inputs: Model['inputs'];
   readonly outputs: readonly Output[];
-  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[]; readonly count: number; readonly consumers: readonly string[] }[];
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly count: number;
+    readonly consumers: readonly string[];
+  }[];
   readonly dimension: number;
   readonly buffers: readonly { readonly count: number }[];
   readonly operators: ReadonlyMap<string, number>;
@@ -106,23 +151,38 @@ type Document = {
 };
 
 function summarise(path: string, d: Document, costs: CostReport): Lines {
-  const shape = (s: readonly (number | null)[] | undefined): string => (s === undefined ? '' : ` [${s.map((v, i) => v ?? (i === 0 ? 'N' : '?')).join(', ')}]`);
-  const lines = new Lines().text(`${path}: ${formatCount(d.dimension)} parameters in ${d.parameters.length} tensors`).pairs([
-    ['inputs', d.inputs.map((i) => `${i.name} ${i.dtype}${shape(i.shape)}`).join(', ')],
-    ['outputs', d.outputs.map((o) => o.name + shape(o.shape)).join(', ')],
-    ['operators', [...d.operators].map(([name, count]) => `${name} ${count}`).join(', ')],
-    ['buffers', `${d.buffers.length}, ${formatCount(d.buffers.reduce((n, b) => n + b.count, 0))} numbers`],
-    ...(d.unsupported.length > 0 ? [['unsupported', d.unsupported.join(', ')] as const] : []),
-  ]);
+  const shape = (s: readonly (number | null)[] | undefined): string =>
+    s === undefined ? '' : ` [${s.map((v, i) => v ?? (i === 0 ? 'N' : '?')).join(', ')}]`;
+  const lines = new Lines()
+    .text(`${path}: ${formatCount(d.dimension)} parameters in ${d.parameters.length} tensors`)
+    .pairs([
+      ['inputs', d.inputs.map((i) => `${i.name} ${i.dtype}${shape(i.shape)}`).join(', ')],
+      ['outputs', d.outputs.map((o) => o.name + shape(o.shape)).join(', ')],
+      ['operators', [...d.operators].map(([name, count]) => `${name} ${count}`).join(', ')],
+      ['buffers', `${d.buffers.length}, ${formatCount(d.buffers.reduce((n, b) => n + b.count, 0))} numbers`],
+      ...(d.unsupported.length > 0 ? [['unsupported', d.unsupported.join(', ')] as const] : []),
+    ]);
   if (costs.counted) {
     const { flops, bytes, batchSize } = costs.counted;
     const count = (n: number): string => `${significant(n / 1e6, 3)} MFLOP`;
     lines.pairs([
-      ['per sample', `forward ${count(flops.forward)}, gradient ${count(flops.gradient)}, Hessian product ${count(flops.hessianProduct)} after the shared pass`],
-      ['per batch', `${formatBytes(bytes.residuals)} kept for products, ${formatBytes(bytes.perProduct)} work space, at ${batchSize} samples`],
+      [
+        'per sample',
+        `forward ${count(flops.forward)}, gradient ${count(flops.gradient)}, Hessian product ${count(flops.hessianProduct)} after the shared pass`,
+      ],
+      [
+        'per batch',
+        `${formatBytes(bytes.residuals)} kept for products, ${formatBytes(bytes.perProduct)} work space, at ${batchSize} samples`,
+      ],
     ]);
   } else lines.notes([`costs are not counted: ${costs.reason}`]);
-  lines.notes(d.warnings).text('').table(['parameter', 'read by', 'shape', 'count'],
-    d.parameters.map((p) => [p.name, p.consumers.join(', '), p.shape.join(' × '), formatCount(p.count)]), 2);
+  lines
+    .notes(d.warnings)
+    .text('')
+    .table(
+      ['parameter', 'read by', 'shape', 'count'],
+      d.parameters.map((p) => [p.name, p.consumers.join(', '), p.shape.join(' × '), formatCount(p.count)]),
+      2,
+    );
   return lines;
 }

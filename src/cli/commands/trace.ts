@@ -6,25 +6,46 @@ import { withError } from '../../report/numbers.js';
 import type { MatrixFunction, TraceMethod } from '../../solvers/trace.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import { wholeNumber } from '../options/parsers.js';
-import { addDataOptions, addModelOptions, addOperatorOption, type DataOptions, type ModelOptions, type OperatorOptions } from '../options/shared.js';
+import {
+  addDataOptions,
+  addModelOptions,
+  addOperatorOption,
+  type DataOptions,
+  type ModelOptions,
+  type OperatorOptions,
+} from '../options/shared.js';
 import { Lines } from '../output/lines.js';
 
-type Options = ModelOptions & DataOptions & OperatorOptions & {
-  readonly method?: TraceMethod | 'slq';
-  readonly function: MatrixFunction;
-  readonly products?: number;
-  readonly steps?: number;
-  readonly probes?: number;
-};
+type Options = ModelOptions &
+  DataOptions &
+  OperatorOptions & {
+    readonly method?: TraceMethod | 'slq';
+    readonly function: MatrixFunction;
+    readonly products?: number;
+    readonly steps?: number;
+    readonly probes?: number;
+  };
 
 export const trace: CommandModule = {
   name: 'trace',
   define(command: Command): void {
-    command.description('trace of the matrix, or of a function of it, with its standard error')
+    command
+      .description('trace of the matrix, or of a function of it, with its standard error')
       .argument('<model>', 'ONNX file')
-      .addOption(new Option('--method <name>', 'slq: by Lanczos, for functions (default: hutchinson, for functions slq)').choices(['hutchinson', 'hutch++', 'xtrace', 'slq']))
-      .addOption(new Option('--function <name>', 'of the eigenvalues').choices(['identity', 'square', 'abs', 'sqrt', 'log', 'exp', 'inverse']).default('identity'))
-      .addOption(new Option('--products <n>', 'vectors to multiply (default: 100; not for slq)').argParser(wholeNumber(1)))
+      .addOption(
+        new Option(
+          '--method <name>',
+          'slq: by Lanczos, for functions (default: hutchinson, for functions slq)',
+        ).choices(['hutchinson', 'hutch++', 'xtrace', 'slq']),
+      )
+      .addOption(
+        new Option('--function <name>', 'of the eigenvalues')
+          .choices(['identity', 'square', 'abs', 'sqrt', 'log', 'exp', 'inverse'])
+          .default('identity'),
+      )
+      .addOption(
+        new Option('--products <n>', 'vectors to multiply (default: 100; not for slq)').argParser(wholeNumber(1)),
+      )
       .addOption(new Option('--steps <n>', 'of slq (default: 100)').argParser(wholeNumber(1)))
       .addOption(new Option('--probes <n>', 'of slq (default: 10)').argParser(wholeNumber(1)));
     addDataOptions(addModelOptions(addOperatorOption(command)), 'required');
@@ -38,20 +59,42 @@ export const trace: CommandModule = {
     const { openOperator, openSession } = await import('../session.js');
     await using session = await openSession(path as string, options);
     const { products = 100, steps = 100, probes = 10 } = options;
-    const { operator, vectorMemory } = await openOperator(session, options, method === 'slq' ? probes * (steps + 2) : products + 64);
+    const { operator, vectorMemory } = await openOperator(
+      session,
+      options,
+      method === 'slq' ? probes * (steps + 2) : products + 64,
+    );
     const shared = {
-      seed: options.seed, memory: vectorMemory, signal: context.signal,
+      seed: options.seed,
+      memory: vectorMemory,
+      signal: context.signal,
       onProgress: (progress: Parameters<Context['progress']>[0]): void => context.progress(progress),
     };
-    const result = method === 'slq'
-      ? await functionTrace(operator, { ...shared, function: options.function, steps, probes })
-      : await solve(operator, { ...shared, method, products });
+    const result =
+      method === 'slq'
+        ? await functionTrace(operator, { ...shared, function: options.function, steps, probes })
+        : await solve(operator, { ...shared, method, products });
     const { objective } = operator.execution;
     const document = {
-      schemaVersion: 1, model: path, operator: options.operator, function: options.function, dimension: operator.rows, samples: objective.samples,
-      batchSize: objective.batchSize, estimate: result.estimate, standardError: result.standardError, method: result.method, products: result.products,
-      seconds: result.seconds, device: session.device.kind, deviceName: session.device.name, dtype: options.dtype, threads: session.device.threads,
-      seed: options.seed, version: context.version, warnings: session.model.warnings,
+      schemaVersion: 1,
+      model: path,
+      operator: options.operator,
+      function: options.function,
+      dimension: operator.rows,
+      samples: objective.samples,
+      batchSize: objective.batchSize,
+      estimate: result.estimate,
+      standardError: result.standardError,
+      method: result.method,
+      products: result.products,
+      seconds: result.seconds,
+      device: session.device.kind,
+      deviceName: session.device.name,
+      dtype: options.dtype,
+      threads: session.device.threads,
+      seed: options.seed,
+      version: context.version,
+      warnings: session.model.warnings,
     };
     const what = options.function === 'identity' ? 'Trace' : `Trace of the ${options.function}`;
     const summary = new Lines()
@@ -68,7 +111,10 @@ export const trace: CommandModule = {
 
 /** Options that the method would ignore: the user meant something else. */
 function refuseMisfits(options: Options, method: TraceMethod | 'slq'): void {
-  if (method !== 'slq' && options.function !== 'identity') throw new InputError(`--function ${options.function} needs --method slq, not ${method}`);
-  if (method === 'slq' && options.products !== undefined) throw new InputError('--method slq takes --steps and --probes, not --products');
-  if (method !== 'slq' && (options.steps ?? options.probes) !== undefined) throw new InputError(`--method ${method} takes --products, not --steps or --probes`);
+  if (method !== 'slq' && options.function !== 'identity')
+    throw new InputError(`--function ${options.function} needs --method slq, not ${method}`);
+  if (method === 'slq' && options.products !== undefined)
+    throw new InputError('--method slq takes --steps and --probes, not --products');
+  if (method !== 'slq' && (options.steps ?? options.probes) !== undefined)
+    throw new InputError(`--method ${method} takes --products, not --steps or --probes`);
 }

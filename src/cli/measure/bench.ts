@@ -23,7 +23,11 @@ export interface BenchResult {
   readonly batchSize: number;
   readonly gradient: { readonly seconds: number; readonly peakBytes: number; readonly flops: number };
   /** products with the shared pass retained where memory allows: see `retained` */
-  readonly products: readonly { readonly block: number; readonly secondsPerProduct: number; readonly peakBytes: number }[];
+  readonly products: readonly {
+    readonly block: number;
+    readonly secondsPerProduct: number;
+    readonly peakBytes: number;
+  }[];
   readonly primal: { readonly seconds: number; readonly flops: number };
   readonly retained: boolean;
   readonly flopsPerProduct: number;
@@ -70,11 +74,16 @@ export async function measure(session: Session, options: BenchOptions, watch: Wa
   const profile = options.profile ? { profile: await profiled(operator, largest) } : {};
   operator.dispose();
   return {
-    dimension: objective.dimension, samples: objective.samples, batchSize: objective.batchSize, gradient, products,
+    dimension: objective.dimension,
+    samples: objective.samples,
+    batchSize: objective.batchSize,
+    gradient,
+    products,
     primal: { seconds: primal, flops: operator.flops.primal * operator.plan.kept },
     retained: operator.plan.kept === operator.plan.batches,
     flopsPerProduct: operator.flops.product * objective.batches,
-    matmulFlopsPerSecond: await matmulFlopsPerSecond(device, session.options.dtype ?? 'float32'), ...profile,
+    matmulFlopsPerSecond: await matmulFlopsPerSecond(device, session.options.dtype ?? 'float32'),
+    ...profile,
   };
 }
 
@@ -97,7 +106,12 @@ async function measureGradient(session: Session, timed: Timed, signal: AbortSign
   }
 }
 
-async function measureProducts(operator: CurvatureOperator, block: number, timed: Timed, signal: AbortSignal): Promise<BenchResult['products'][number]> {
+async function measureProducts(
+  operator: CurvatureOperator,
+  block: number,
+  timed: Timed,
+  signal: AbortSignal,
+): Promise<BenchResult['products'][number]> {
   const input = operator.device.block(operator.dtype, operator.rows, block);
   const output = operator.device.block(operator.dtype, operator.rows, block);
   try {
@@ -108,7 +122,8 @@ async function measureProducts(operator: CurvatureOperator, block: number, timed
       high.note();
     });
     // Reading shows failures, which stay in the results until somebody looks.
-    if (!(await output.norms()).every(Number.isFinite)) throw new ComputationError('a product is not finite; try --dtype float64');
+    if (!(await output.norms()).every(Number.isFinite))
+      throw new ComputationError('a product is not finite; try --dtype float64');
     return { block, secondsPerProduct: seconds / block, peakBytes: high.bytes };
   } finally {
     input.dispose();
@@ -145,7 +160,12 @@ async function profiled(operator: CurvatureOperator, block: number): Promise<Non
     const all = times.reduce((a, b) => a + b, 0);
     const instructions = labels.map((label, i) => {
       const instruction = program?.instructions[i];
-      return { label, seconds: times[i] as number, share: (times[i] as number) / all, flops: instruction ? flopsOf(instruction) : 0 };
+      return {
+        label,
+        seconds: times[i] as number,
+        share: (times[i] as number) / all,
+        flops: instruction ? flopsOf(instruction) : 0,
+      };
     });
     return { block, instructions: instructions.sort((a, b) => b.seconds - a.seconds) };
   } finally {

@@ -24,15 +24,24 @@ export interface Subject {
   readonly output: string | undefined;
 }
 
-export async function countCosts({ model, data, loss, device, batchSize, output }: Subject, options: CurvatureOptions): Promise<Costs> {
-  const operator = await curvature('hessian', meanLoss(model, loss, data, { batchSize, output }), { ...options, device, block: 1 });
+export async function countCosts(
+  { model, data, loss, device, batchSize, output }: Subject,
+  options: CurvatureOptions,
+): Promise<Costs> {
+  const operator = await curvature('hessian', meanLoss(model, loss, data, { batchSize, output }), {
+    ...options,
+    device,
+    block: 1,
+  });
   try {
     const { execution } = operator;
     const evaluator = new GradientEvaluator(execution);
     const samples = execution.extent(0);
     return {
       flops: {
-        forward: evaluator.flops(false) / samples, gradient: evaluator.flops(true) / samples, hessianProduct: operator.flops.product / samples,
+        forward: evaluator.flops(false) / samples,
+        gradient: evaluator.flops(true) / samples,
+        hessianProduct: operator.flops.product / samples,
       },
       bytes: { residuals: operator.plan.residuals, perProduct: operator.plan.scratch },
       batchSize: samples,

@@ -6,7 +6,9 @@ export function flopsOf(instruction: Instruction): number {
     case 'dot': {
       const extents = new Map<number, number>();
       const note = (labels: readonly number[], shape: readonly number[]): void =>
-        labels.forEach((label, i) => { extents.set(label, shape[i] as number); });
+        labels.forEach((label, i) => {
+          extents.set(label, shape[i] as number);
+        });
       note(instruction.labelsA, instruction.a.shape);
       note(instruction.labelsB, instruction.b.shape);
       return 2 * [...extents.values()].reduce((n, d) => n * d, 1);

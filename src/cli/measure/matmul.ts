@@ -13,7 +13,10 @@ export async function matmulFlopsPerSecond(device: Device, dtype: FloatDType, re
   const graph = new Graph();
   const [a, b] = [graph.input('a', [size, size], dtype), graph.input('b', [size, size], dtype)];
   const compiled = compile({
-    inputs: new Map([[a, { binding: 'a' }], [b, { binding: 'b' }]]),
+    inputs: new Map([
+      [a, { binding: 'a' }],
+      [b, { binding: 'b' }],
+    ]),
     outputs: [{ node: ops.dot(a, b, 'mk', 'kn', 'mn'), binding: 'c' }],
   });
   const program = new LoadedProgram(device, compiled);
@@ -21,8 +24,16 @@ export async function matmulFlopsPerSecond(device: Device, dtype: FloatDType, re
   const scratch = device.allocate(Math.max(64, compiled.scratchBytes));
   try {
     matrices.fillRandom('normal', 0, 0);
-    const at = (i: number): { buffer: typeof scratch; byteOffset: number } => ({ buffer: matrices.buffer, byteOffset: i * size * size * bytesPerElement[dtype] });
-    const attached = new Map([['a', at(0)], ['b', at(1)], ['c', at(2)], ['scratch', { buffer: scratch, byteOffset: 0 }]]);
+    const at = (i: number): { buffer: typeof scratch; byteOffset: number } => ({
+      buffer: matrices.buffer,
+      byteOffset: i * size * size * bytesPerElement[dtype],
+    });
+    const attached = new Map([
+      ['a', at(0)],
+      ['b', at(1)],
+      ['c', at(2)],
+      ['scratch', { buffer: scratch, byteOffset: 0 }],
+    ]);
     const seconds: number[] = [];
     for (let i = 0; i <= repeats; i += 1) {
       await device.finish();

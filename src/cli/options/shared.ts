@@ -38,7 +38,13 @@ export interface OperatorOptions {
   readonly fisherSamples: number;
 }
 
-export const curvatureNames: readonly CurvatureName[] = ['hessian', 'gauss-newton', 'fisher', 'fisher-exact', 'empirical-fisher'];
+export const curvatureNames: readonly CurvatureName[] = [
+  'hessian',
+  'gauss-newton',
+  'fisher',
+  'fisher-exact',
+  'empirical-fisher',
+];
 
 export function addOutputOptions(command: Command): Command {
   return command
@@ -56,13 +62,17 @@ export function addModelOptions(command: Command): Command {
     .addOption(new Option('--dtype <type>', 'precision').choices(['float32', 'float64']).default('float32'))
     .addOption(new Option('--device <device>', 'where to compute').choices(['auto', 'cpu', 'cuda']).default('auto'))
     .addOption(new Option('--threads <n>', 'of the CPU (default: all cores)').argParser(wholeNumber(1, mostThreads)))
-    .addOption(new Option('--memory <size>', 'to stay within, such as 2GiB (default: 70 % of what is free)').argParser(bytes()))
+    .addOption(
+      new Option('--memory <size>', 'to stay within, such as 2GiB (default: 70 % of what is free)').argParser(bytes()),
+    )
     .addOption(new Option('--seed <n>', 'of random numbers').argParser(wholeNumber(0)).default(0));
   return addOutputOptions(command);
 }
 
 export function addDataOptions(command: Command, needed: 'required' | 'optional'): Command {
-  const data = new Option('--data <file>', '.npz, .npy, IDX or CSV; may be repeated, also as NAME=FILE').argParser(repeated);
+  const data = new Option('--data <file>', '.npz, .npy, IDX or CSV; may be repeated, also as NAME=FILE').argParser(
+    repeated,
+  );
   if (needed === 'required') data.makeOptionMandatory();
   return command
     .addOption(data)
@@ -71,8 +81,14 @@ export function addDataOptions(command: Command, needed: 'required' | 'optional'
     .addOption(new Option('--scale <factor>', 'multiply inputs, such as 1/255'))
     .addOption(new Option('--mean <numbers>', 'then subtract: one number, or one per channel').argParser(numbers()))
     .addOption(new Option('--std <numbers>', 'then divide by: likewise').argParser(numbers()))
-    .addOption(new Option('--loss <loss>', 'mean over its terms').choices(['cross-entropy', 'mse', 'bce-with-logits', 'output']).default('cross-entropy'))
-    .addOption(new Option('--class-axis <axis>', 'of the model output, for cross-entropy').argParser(wholeNumber(-8, 7)))
+    .addOption(
+      new Option('--loss <loss>', 'mean over its terms')
+        .choices(['cross-entropy', 'mse', 'bce-with-logits', 'output'])
+        .default('cross-entropy'),
+    )
+    .addOption(
+      new Option('--class-axis <axis>', 'of the model output, for cross-entropy').argParser(wholeNumber(-8, 7)),
+    )
     .addOption(new Option('--model-output <name>', 'the output that the loss reads (default: the first)'))
     .addOption(new Option('--samples <n>', 'the first N (default: all)').argParser(wholeNumber(1)))
     .addOption(new Option('--batch-size <n>', "(default: 256, or the file's own)").argParser(wholeNumber(1)));
@@ -81,5 +97,7 @@ export function addDataOptions(command: Command, needed: 'required' | 'optional'
 export function addOperatorOption(command: Command, more: readonly string[] = []): Command {
   return command
     .addOption(new Option('--operator <name>', 'the matrix').choices([...more, ...curvatureNames]).default('hessian'))
-    .addOption(new Option('--fisher-samples <n>', 'labels drawn per position, for fisher').argParser(wholeNumber(1)).default(1));
+    .addOption(
+      new Option('--fisher-samples <n>', 'labels drawn per position, for fisher').argParser(wholeNumber(1)).default(1),
+    );
 }

@@ -16,7 +16,8 @@ function write(given: unknown, indent: string): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const inner = `${indent}  `;
   if (Array.isArray(value)) {
-    if (value.every((v) => typeof v !== 'object' || v === null)) return `[${value.map((v) => write(v, '')).join(', ')}]`;
+    if (value.every((v) => typeof v !== 'object' || v === null))
+      return `[${value.map((v) => write(v, '')).join(', ')}]`;
     return `[\n${value.map((v) => inner + write(v, inner)).join(',\n')}\n${indent}]`;
   }
   const entries = Object.entries(value).filter(([, v]) => v !== undefined);

@@ -28,7 +28,8 @@ export class ProgressBar {
   update(progress: Progress): void {
     const time = this.#now();
     this.#history.push({ time, products: progress.products });
-    while (this.#history.length > 2 && (this.#history[1] as { time: number }).time < time - memory) this.#history.shift();
+    while (this.#history.length > 2 && (this.#history[1] as { time: number }).time < time - memory)
+      this.#history.shift();
     if (time - this.#last < interval && progress.products < progress.total) return;
     this.#last = time;
     this.#shown = true;
@@ -53,7 +54,10 @@ export class ProgressBar {
     const first = this.#history[0] as { time: number; products: number };
     const seconds = ((this.#history.at(-1) as { time: number }).time - first.time) / 1000;
     const speed = seconds > 0 ? (products - first.products) / seconds : 0;
-    const rate = speed > 0 ? `  ${speed < 10 ? speed.toFixed(2) : speed.toFixed(0)} products/s  ETA ${formatDuration((total - products) / speed)}` : '';
+    const rate =
+      speed > 0
+        ? `  ${speed < 10 ? speed.toFixed(2) : speed.toFixed(0)} products/s  ETA ${formatDuration((total - products) / speed)}`
+        : '';
     return `${stage} [${bar}] ${Math.floor(100 * part)} %  step ${products}/${total}${rate}`;
   }
 }
