@@ -54,6 +54,8 @@ export function clip(x: Node, low: Operand | undefined, high: Operand | undefine
   const raised = low === undefined ? x : select(lt(x, low), low, x);
   return high === undefined ? raised : select(gt(raised, high), high, raised);
 }
+/** min(max(x, 0), 6), flat on both closed ends as torch's */
+export const relu6 = (x: Node): Node => select(le(x, 0), 0, select(ge(x, 6), 6, x));
 /** min(max(alpha·x + beta, 0), 1), flat on both closed ends as torch's hardsigmoid */
 export function hardSigmoid(x: Node, alpha = 1 / 6, beta = 0.5): Node {
   const line = add(mul(alpha, x), beta);

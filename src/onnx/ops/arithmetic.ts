@@ -128,8 +128,14 @@ export const arithmeticOps: OpTable = {
   },
   Clip: {
     build: (op) => {
-      const low = op.opset < 11 ? op.float('min', -Infinity) : op.maybe(1);
-      const high = op.opset < 11 ? op.float('max', Infinity) : op.maybe(2);
+      const bound = (i: number, name: string, none: number): Node | number | undefined => {
+        if (op.opset < 11) return op.float(name, none);
+        return op.known(i) ? op.scalar(i, name) : op.maybe(i);
+      };
+      const low = bound(1, 'min', -Infinity),
+        high = bound(2, 'max', Infinity);
+      // what torch writes for relu6, whose ends are flat where clamp's are not
+      if (low === 0 && high === 6) return f.relu6(op.x(0));
       return f.clip(op.x(0), low === -Infinity ? undefined : low, high === Infinity ? undefined : high);
     },
   },
