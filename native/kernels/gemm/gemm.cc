@@ -160,7 +160,7 @@ void gemm_batch(const Gemm<T>& problem, int64_t count, GemmShift (*at)(int64_t i
   const int64_t parts =
       operations * static_cast<double>(count) < kSerialOperations ? 1 : std::min<int64_t>(workspace.threads, count);
   T* scratch = static_cast<T*>(workspace.scratch(static_cast<size_t>(parts * each) * sizeof(T)));
-#pragma omp parallel for num_threads(static_cast<int>(parts)) schedule(static, 1) if (parts > 1)
+#pragma omp parallel for num_threads(workspace.threads) schedule(static, 1) if (parts > 1)
   for (int64_t part = 0; part < parts; ++part)
     for (int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i)
       kernels.run(moved(g, i, swapped), all, scratch + part * each);
