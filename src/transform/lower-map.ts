@@ -73,8 +73,8 @@ function operation(n: Node, register: (x: Node) => number, emit: (op: MapOp) => 
   }
   if (!(n.op in mapOpcodes)) throw new InternalError(`map: ${describe(n)} is not element-wise`);
   const ra = register(a);
-  // integer division truncates towards zero
-  if (n.op === 'div' && n.dtype === 'int32') return emit({ op: 'trunc', a: emit({ op: 'div', a: ra, b: register(b as Node) }) });
+  // whole numbers are computed in float64; what leaves a fraction is truncated towards zero, as storing it would
+  if ((n.op === 'div' || n.op === 'pow') && n.dtype === 'int32') return emit({ op: 'trunc', a: emit({ op: n.op, a: ra, b: register(b as Node) }) });
   return emit({ op: n.op as MapOpcode, a: ra, ...(b ? { b: register(b) } : {}), ...(c ? { c: register(c) } : {}) });
 }
 

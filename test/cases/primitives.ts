@@ -124,7 +124,7 @@ export const primitiveCases: { readonly [P in PrimitiveName]: Cases } = {
   reduceSum: [
     one('last axis', real(2, 3), (x) => ops.reduceSum(x, [1])), one('all axes', real(2, 3), (x) => ops.reduceSum(x)), one('kept', real(2, 3), (x) => ops.reduceSum(x, [0], true)),
     one('outer and inner', real(2, 3, 2), (x) => ops.reduceSum(x, [2, 0])), one('twice', real(2, 3, 2), (x) => ops.reduceSum(ops.reduceSum(x, [1]), [0])),
-    one('no axis', real(3), (x) => ops.reduceSum(x, [])), one('extent one', real(2, 1, 3), (x) => ops.reduceSum(x, [1])), one('over nothing', real(2, 0), (x) => ops.reduceSum(x, [1])),
+    one('twice, the later axis last', real(2, 3, 4), (x) => ops.reduceSum(ops.reduceSum(x, [0]), [1])), one('no axis', real(3), (x) => ops.reduceSum(x, [])), one('extent one', real(2, 1, 3), (x) => ops.reduceSum(x, [1])), one('over nothing', real(2, 0), (x) => ops.reduceSum(x, [1])),
     one('of a broadcast', real(1, 3), (x) => ops.reduceSum(ops.broadcast(x, [2, 3, 4], [2 - 2, 1]), [0, 1])), one('of whole numbers', whole(-4, 4, 3, 2), (x) => ops.reduceSum(x, [0])),
   ],
   reduceMax: extremum(ops.reduceMax),
@@ -141,6 +141,7 @@ export const primitiveCases: { readonly [P in PrimitiveName]: Cases } = {
     two('batch in the middle', real(2, 3, 2), real(3, 2, 4), (a, b) => ops.dot(a, b, 'mbk', 'bkn', 'nbm')), two('outer product', real(2), real(3), (a, b) => ops.dot(a, b, 'm', 'n', 'nm')),
     one('with itself', real(3, 2), (a) => ops.dot(a, a, 'mk', 'nk', 'mn')), two('sum over nothing', real(2, 0), real(0, 3), (a, b) => ops.matmul(a, b)), two('extent one', real(1, 3), real(3, 1), (a, b) => ops.matmul(a, b)),
     two('behind transposes', real(3, 2), real(3, 4), (a, b) => ops.matmul(ops.transpose(a), b)),
+    two('behind a cycle of axes', real(2, 3, 4), real(3, 2, 5), (a, b) => ops.dot(ops.transpose(a, [1, 2, 0]), ops.transpose(b, [2, 0, 1]), 'xmy', 'nxy', 'mn')),
   ],
   windowSum: windowCases((x, w) => ops.windowSum(x, w.a, w.positions), 'space'),
   windowSumTranspose: windowCases((y, w) => ops.windowSumTranspose(y, w.a, w.space), 'positions'),

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Node } from '../../src/graph/index.js';
 import { Graph, ops } from '../../src/graph/index.js';
 import { compile } from '../../src/transform/compile.js';
-import { fuse, type Unit } from '../../src/transform/fuse.js';
+import { computeClass, fuse, type Unit } from '../../src/transform/fuse.js';
 import { reachable } from '../../src/transform/reach.js';
 import { Chance } from '../cases/random.js';
 
@@ -88,6 +88,7 @@ describe('units never wait for one another', () => {
     const outputs = made.slice(-10);
     const all = units(...outputs);
     expect(circular(all)).toBe(false);
+    for (const u of all) expect(new Set(u.elementwise.map(computeClass).filter((t) => t !== 'any')).size, 'types of one unit').toBeLessThanOrEqual(1);
     const listed = all.flatMap(nodes);
     expect(new Set(listed).size).toBe(listed.length);
     const inputs = new Map(reachable(outputs).filter((n) => n.op === 'input').map((n) => [n, { binding: 'in' }]));

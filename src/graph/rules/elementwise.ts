@@ -1,6 +1,6 @@
 import { ShapeError } from '../../base/errors.js';
 import type { BinaryName, CompareName, DType, Node, UnaryName } from '../node.js';
-import { binaryNames, compareNames, describe, isFloat, unaryNames } from '../node.js';
+import { binaryNames, compareNames, describe, isFloat, isOp, unaryNames } from '../node.js';
 import * as ops from '../ops.js';
 import { add, div, mul, neg, sub } from '../ops.js';
 import type { Rules, Tangent } from '../rules.js';
@@ -78,6 +78,13 @@ function extremum(wins: (a: Node, b: Node) => Node) {
   };
 }
 
+/** b·a^(b−1), and 0 for b = 0, where a = 0 would give 0·∞ */
+function powerSlope(a: Node, b: Node): Node {
+  if (isOp(b, 'fill')) return mul(b, ops.pow(a, sub(b, 1)));
+  const constant = ops.eq(b, 0);
+  return ops.select(constant, 0, mul(b, ops.pow(a, sub(ops.select(constant, 1, b), 1))));
+}
+
 const binaryJvp: Record<BinaryName, Rules<BinaryName>['jvp']> = {
   add: (_, [da, db]) => sum(da ?? null, db ?? null),
   sub: (_, [da, db]) => (da && db ? sub(da, db) : (da ?? (db ? neg(db) : null))),
@@ -89,7 +96,7 @@ const binaryJvp: Record<BinaryName, Rules<BinaryName>['jvp']> = {
   pow: (node, [da, db]) => {
     const a = operand(node.inputs, 0), b = operand(node.inputs, 1);
     return sum(
-      times(mul(b, ops.pow(a, sub(b, 1))), da),
+      times(powerSlope(a, b), da),
       // 0^b has derivative 0 in b for b ≥ 0, where log 0 would give NaN
       times(ops.select(ops.eq(a, 0), 0, mul(node, ops.log(ops.select(ops.eq(a, 0), 1, a)))), db),
     );
