@@ -66,7 +66,11 @@ function build(product) {
   writeFileSync(log, '');
   const jobs = process.env.HESSIA_BUILD_JOBS ?? String(availableParallelism());
   if (sanitize) {
-    run('cmake', ['-S', '.', '-B', out, '-DCMAKE_BUILD_TYPE=Debug', '-DHESSIA_SANITIZE=ON', ...definitions.map((d) => `-D${d}`)], log);
+    run(
+      'cmake',
+      ['-S', '.', '-B', out, '-DCMAKE_BUILD_TYPE=Debug', '-DHESSIA_SANITIZE=ON', ...definitions.map((d) => `-D${d}`)],
+      log,
+    );
     run('cmake', ['--build', out, '-j', jobs], log);
   } else {
     let cmakeJs;
