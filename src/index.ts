@@ -23,4 +23,4 @@ export { type CurvatureName, CurvatureOperator, type MemoryPlan } from './operat
 export { GradientEvaluator, type GradientResult } from './operators/gradient.js';
 export * from './operators/linear-operator.js';
 export * from './operators/user-operator.js';
-export { spectrum, type SpectrumOptions, type SpectrumResult } from './solvers/spectrum.js';
+export * from './solvers/index.js';

@@ -23,8 +23,8 @@ export function openDevice(options: DeviceOptions = {}): Device {
   }
   if (device === 'cuda') {
     throw new MissingEnvironmentError(
-      'device cuda: the CUDA plug-in is not built; build it with `npm run build:cuda` on a machine with the CUDA ' +
-        'toolkit, or choose --device cpu',
+      'device cuda: this version has no CUDA plug-in to build or load (it will be the library hessia-cuda, built by ' +
+        'npm run build:native where nvcc is found); choose --device cpu',
     );
   }
   if (device !== 'auto' && device !== 'cpu')
