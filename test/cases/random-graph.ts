@@ -7,7 +7,7 @@
  */
 import { evaluate, type Value } from '../../src/graph/evaluate.js';
 import type { DType, Node, Shape } from '../../src/graph/index.js';
-import { Graph, isFloat, ops, sizeOf } from '../../src/graph/index.js';
+import { Graph, isFloat, isOp, ops, sizeOf } from '../../src/graph/index.js';
 import { Chance } from './random.js';
 
 export interface RandomGraph {
@@ -21,6 +21,8 @@ export interface RandomGraphOptions {
   readonly floats: readonly ('float32' | 'float64')[];
   /** probability of a very small or empty extent */
   readonly degenerate?: number;
+  /** leave out stopGradient, whose derivative is not the limit of differences */
+  readonly differentiable?: boolean;
   /** largest extent of an axis; default 4 */
   readonly extent?: number;
 }
@@ -74,7 +76,9 @@ class Maker implements RandomGraph {
   }
 
   step(): void {
-    this.keep(this.c.pick(this.c.pick(recipes))(this));
+    const node = this.c.pick(this.c.pick(recipes))(this);
+    if (this.#options.differentiable && isOp(node, 'stopGradient')) return;
+    this.keep(node);
   }
 
   /** evaluates what is new below `node`; keeps all of it, or nothing */
