@@ -23,6 +23,8 @@ export interface RandomGraphOptions {
   readonly degenerate?: number;
   /** leave out stopGradient, whose derivative is not the limit of differences */
   readonly differentiable?: boolean;
+  /** where to make it; default a new one */
+  readonly graph?: Graph;
   /** largest extent of an axis; default 4 */
   readonly extent?: number;
 }
@@ -42,7 +44,7 @@ export function randomGraph(chance: Chance, options: RandomGraphOptions): Random
 type Recipe = (m: Maker) => Node;
 
 class Maker implements RandomGraph {
-  readonly graph = new Graph();
+  readonly graph: Graph;
   readonly inputs = new Map<Node, Value>();
   readonly values = new Map<Node, Value>();
   readonly c: Chance;
@@ -52,6 +54,7 @@ class Maker implements RandomGraph {
   constructor(chance: Chance, options: RandomGraphOptions) {
     this.c = chance;
     this.#options = options;
+    this.graph = options.graph ?? new Graph();
     this.extent = options.extent ?? 4;
   }
 

@@ -36,6 +36,12 @@ describe('zero', () => {
     const [second] = jvp([first as Node], new Map([[x, t]]));
     expect(valueAt(second as Node, new Map([[x, [0, 0, 0]], [b, [2, 1, 0]], [t, [1, 1, 1]]])).map((v) => v + 0)).toEqual([2, 0, 0]);
   });
+  test('reverse over reverse of 0^b is finite', () => {
+    const graph = new Graph();
+    const a = graph.input('a', [1], 'float64'), b = graph.input('b', [1], 'float64');
+    const [slope] = gradient(ops.reduceSum(ops.pow(a, b)), [b]);
+    expect(gradient(ops.reduceSum(slope as Node), [a]).map((g) => valueAt(g as Node, new Map([[a, [0]], [b, [2]]])))).toEqual([[0]]);
+  });
   test('a root has no slope there', () => expect(slopes(ops.sqrt, [0])).toEqual([[Infinity]]));
 });
 

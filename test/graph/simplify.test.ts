@@ -1,10 +1,45 @@
 /** Simplification changes what is computed, never what results. */
 import { describe, expect, test } from 'vitest';
 import { evaluate, type Value } from '../../src/graph/evaluate.js';
-import type { Node, Shape } from '../../src/graph/index.js';
-import { Graph, isFloat, isOp, ops, sameShape } from '../../src/graph/index.js';
+import type { Node, PrimitiveName, Primitives, Shape } from '../../src/graph/index.js';
+import { describe as describeNode, Graph, isFloat, isOp, ops, sameShape } from '../../src/graph/index.js';
+import { type Rules, rules } from '../../src/graph/rules.js';
 import { acceptable, randomGraph } from '../cases/random-graph.js';
 import { Chance } from '../cases/random.js';
+
+/** Remembers what was asked for, besides what was made of it. */
+class Recorder extends Graph {
+  readonly calls: { readonly asked: Node; readonly made: Node }[] = [];
+  override make<P extends PrimitiveName>(op: P, inputs: readonly Node[], attributes: Primitives[P]): Node {
+    const made = super.make(op, inputs, attributes);
+    const signature = (rules[op] as Rules<P>).shape(inputs, attributes);
+    this.calls.push({ asked: { graph: this, id: Number.MAX_SAFE_INTEGER, op, inputs, attributes, ...signature }, made });
+    return made;
+  }
+}
+
+test.each(Array.from({ length: 100 }, (_, i) => i))('what is made equals what was asked for, seed %i', (seed) => {
+  const chance = new Chance(seed), graph = new Recorder();
+  const { inputs } = randomGraph(chance, { nodes: 100, floats: ['float64'], degenerate: chance.pick([0, 0.3]), graph });
+  for (const { asked, made } of graph.calls) {
+    expect([asked.op, made.shape, made.dtype]).toEqual([asked.op, asked.shape, asked.dtype]);
+    if (made.op === asked.op && made.inputs.every((x, i) => x === asked.inputs[i])) continue;
+    let values: Value[];
+    try {
+      values = evaluate([asked, made, ...asked.inputs], inputs);
+    } catch {
+      continue; // an index out of range: the generator dropped it
+    }
+    const [want, got, ...operands] = values as [Value, Value, ...Value[]];
+    // literal zeros annihilate infinities
+    if (![want, ...operands].every((v) => v.every((e: number) => Number.isFinite(e)))) continue;
+    const scale = Math.max(1, ...want.map(Math.abs), ...operands.flatMap((v) => [...v].map(Math.abs)));
+    const tolerance = isFloat(asked.dtype) ? 2 ** -52 * 8 * (8 + want.length + operands.reduce((n, v) => n + v.length, 0)) * scale ** 2 : 0;
+    want.forEach((v: number, i: number) => {
+      if (!(Math.abs(v - (got[i] as number)) <= tolerance)) throw new Error(`${describeNode(asked)} of ${asked.inputs.map(describeNode)} became ${describeNode(made)}: ${got[i]} instead of ${v}`);
+    });
+  }
+});
 
 /** the same expression in another graph, some leaves replaced */
 function rebuild(nodes: readonly Node[], replace: (leaf: Node) => Node, into: Graph): Map<Node, Node> {
