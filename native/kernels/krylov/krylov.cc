@@ -15,17 +15,21 @@ constexpr int64_t kCache = 1 << 20;           // bytes of rows kept between two 
 constexpr int64_t kMostGroups = 64;           // parts a row is cut into
 constexpr int64_t kPartialBytes = 32 << 20;   // for partial sums, at most
 
-void gram_block(const float* a, int64_t lda, int64_t na, const float* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo) {
-  HESSIA_PICK_ISA(krylov_table).gram_f32(a, lda, na, b, ldb, nb, n, out, ldo);
+void gram_block(const float* a, int64_t lda, int64_t na, const float* b, int64_t ldb, int64_t nb, int64_t n, double* out,
+                int64_t ldo, int64_t diagonal = -1) {
+  HESSIA_PICK_ISA(krylov_table).gram_f32(a, lda, na, b, ldb, nb, n, out, ldo, diagonal);
 }
-void gram_block(const double* a, int64_t lda, int64_t na, const double* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo) {
-  HESSIA_PICK_ISA(krylov_table).gram_f64(a, lda, na, b, ldb, nb, n, out, ldo);
+void gram_block(const double* a, int64_t lda, int64_t na, const double* b, int64_t ldb, int64_t nb, int64_t n, double* out,
+                int64_t ldo, int64_t diagonal = -1) {
+  HESSIA_PICK_ISA(krylov_table).gram_f64(a, lda, na, b, ldb, nb, n, out, ldo, diagonal);
 }
-void combine_block(const double* c, const float* a, int64_t lda, int64_t na, double beta, float* b, int64_t ldb, int64_t nb, int64_t n) {
-  HESSIA_PICK_ISA(krylov_table).combine_f32(c, a, lda, na, beta, b, ldb, nb, n);
+void combine_block(const double* c, const float* a, int64_t lda, int64_t na, double beta, float* b, int64_t ldb, int64_t nb,
+                   int64_t n, int32_t* used = nullptr) {
+  HESSIA_PICK_ISA(krylov_table).combine_f32(c, a, lda, na, beta, b, ldb, nb, n, used);
 }
-void combine_block(const double* c, const double* a, int64_t lda, int64_t na, double beta, double* b, int64_t ldb, int64_t nb, int64_t n) {
-  HESSIA_PICK_ISA(krylov_table).combine_f64(c, a, lda, na, beta, b, ldb, nb, n);
+void combine_block(const double* c, const double* a, int64_t lda, int64_t na, double beta, double* b, int64_t ldb, int64_t nb,
+                   int64_t n, int32_t* used = nullptr) {
+  HESSIA_PICK_ISA(krylov_table).combine_f64(c, a, lda, na, beta, b, ldb, nb, n, used);
 }
 
 // Elements of each of `rows` rows that stay in the second-level cache together; a multiple of 512.
@@ -62,7 +66,7 @@ template <class T> void gram_rows(int64_t length, RowsRef ra, RowsRef rb, double
       const Part part = part_of(length, piece, groups, group);
       for (int64_t at = part.first; at < part.last; at += piece) {
         gram_block(a + i * ra.stride + at, ra.stride, rows, b + at, rb.stride, columns, std::min(piece, part.last - at),
-                   partial + group * entries + i * nb, nb);
+                   partial + group * entries + i * nb, nb, symmetric ? i : -1);
       }
     }
   });
@@ -84,11 +88,15 @@ void combine_rows(int64_t length, const double* c, RowsRef ra, double beta, Rows
   const int64_t piece = piece_length(ra.rows + rb.rows, sizeof(T)), pieces = ceil_div(length, piece);
   const int64_t work = length * (ra.rows + 1) * rb.rows;
   const int threads = work < kSerialBelow ? 1 : static_cast<int>(std::min<int64_t>(ws.threads, pieces));
-  // Scaling in place (a is b, c diagonal) needs no care: coefficients that are 0 are not read.
+  // In place (a is b, c diagonal) every row must be updated by itself; else four at a time if there are.
+  const bool in_place = static_cast<const void*>(a) == rb.data;
+  const int64_t each = (ra.rows * 4 + 63) / 64 * 64;
+  char* used = in_place || rb.rows < 4 ? nullptr : static_cast<char*>(ws.scratch(static_cast<size_t>(each * threads)));
   parallel(threads, [&](int thread, int team) {
     for (int64_t p = pieces * thread / team; p < pieces * (thread + 1) / team; p++) {
       const int64_t at = p * piece;
-      combine_block(c, a + at, ra.stride, ra.rows, beta, b + at, rb.stride, rb.rows, std::min(piece, length - at));
+      combine_block(c, a + at, ra.stride, ra.rows, beta, b + at, rb.stride, rb.rows, std::min(piece, length - at),
+                    used ? reinterpret_cast<int32_t*>(used + each * thread) : nullptr);
     }
   });
 }

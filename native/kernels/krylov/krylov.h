@@ -13,16 +13,17 @@
 namespace hessia {
 
 struct KrylovTable {
-  // out[i * ldo + j] += a_i · b_j over n elements; lower: only j <= i + shift is needed.
+  // out[i * ldo + j] += a_i · b_j over n elements. diagonal >= 0: only j <= diagonal + i (rounded up) is needed.
   void (*gram_f32)(const float* a, int64_t lda, int64_t na, const float* b, int64_t ldb, int64_t nb, int64_t n, double* out,
-                   int64_t ldo);
+                   int64_t ldo, int64_t diagonal);
   void (*gram_f64)(const double* a, int64_t lda, int64_t na, const double* b, int64_t ldb, int64_t nb, int64_t n, double* out,
-                   int64_t ldo);
-  // b_j ← beta b_j + Σ_i c[j * na + i] a_i over n elements (b is not read if beta is 0).
+                   int64_t ldo, int64_t diagonal);
+  // b_j ← beta b_j + Σ_i c[j * na + i] a_i over n elements. b is not read if beta is 0, nor a row of a where all
+  // coefficients of a row of b (of four rows, if `used`, room for na indices, is given) are 0.
   void (*combine_f32)(const double* c, const float* a, int64_t lda, int64_t na, double beta, float* b, int64_t ldb,
-                      int64_t nb, int64_t n);
+                      int64_t nb, int64_t n, int32_t* used);
   void (*combine_f64)(const double* c, const double* a, int64_t lda, int64_t na, double beta, double* b, int64_t ldb,
-                      int64_t nb, int64_t n);
+                      int64_t nb, int64_t n, int32_t* used);
 };
 HESSIA_DECLARE_ISA(KrylovTable, krylov_table)
 

@@ -1,90 +1,97 @@
 // Inner loops of gram and combine on a piece of the rows that fits the cache.
+#include "kernels/gemm/vector.h"
 #include "kernels/krylov/krylov.h"
 
 namespace hessia {
 namespace HESSIA_ISA_NS {
 namespace {
 
-constexpr int64_t kBlock = 512;  // terms summed in the storage type
+constexpr int64_t kBlock = 512;   // terms summed in the storage type
+constexpr int64_t kChunk = 2048;  // elements of four rows of a that stay in the first-level cache
 
-// Four rows of a against two of b: eight running sums, six loads a step.
-template <class T>
-void dot_4x2(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t n, double* out, int64_t ldo) {
-  const T *a0 = a, *a1 = a + lda, *a2 = a + 2 * lda, *a3 = a + 3 * lda, *b0 = b, *b1 = b + ldb;
-  for (int64_t start = 0; start < n; start += kBlock) {
-    const int64_t end = start + kBlock < n ? start + kBlock : n;
-    T s00 = 0, s01 = 0, s10 = 0, s11 = 0, s20 = 0, s21 = 0, s30 = 0, s31 = 0;
-#pragma omp simd reduction(+ : s00, s01, s10, s11, s20, s21, s30, s31)
-    for (int64_t i = start; i < end; i++) {
-      s00 += a0[i] * b0[i];
-      s01 += a0[i] * b1[i];
-      s10 += a1[i] * b0[i];
-      s11 += a1[i] * b1[i];
-      s20 += a2[i] * b0[i];
-      s21 += a2[i] * b1[i];
-      s30 += a3[i] * b0[i];
-      s31 += a3[i] * b1[i];
-    }
-    out[0] += static_cast<double>(s00);
-    out[1] += static_cast<double>(s01);
-    out[ldo] += static_cast<double>(s10);
-    out[ldo + 1] += static_cast<double>(s11);
-    out[2 * ldo] += static_cast<double>(s20);
-    out[2 * ldo + 1] += static_cast<double>(s21);
-    out[3 * ldo] += static_cast<double>(s30);
-    out[3 * ldo + 1] += static_cast<double>(s31);
-  }
+// Lanes as float64: those of a float vector with its halves added, those of a double vector as they are.
+typedef float HalfFloat __attribute__((vector_size(kVectorBytes / 2)));
+HESSIA_INLINE Vector<double> widened(Vector<float> v) {
+  HalfFloat low, high;
+  __builtin_memcpy(&low, &v, sizeof low);
+  __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+  return __builtin_convertvector(low + high, Vector<double>);
 }
-template <class T> void dot_4x1(const T* a, int64_t lda, const T* b, int64_t n, double* out, int64_t ldo) {
-  const T *a0 = a, *a1 = a + lda, *a2 = a + 2 * lda, *a3 = a + 3 * lda;
+HESSIA_INLINE Vector<double> widened(Vector<double> v) { return v; }
+
+// out[i][j] += a_i · b_j for R x C rows: R·C chains of multiply-adds, R + C loads a step.
+template <class T, int R, int C>
+void tile(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t n, double* out, int64_t ldo) {
+  constexpr int L = kLanes<T>;
+  Vector<double> wide[R][C];
+  double rest[R][C];
+#pragma GCC unroll 4
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < C; ++j) wide[i][j] = Vector<double>{}, rest[i][j] = 0;
   for (int64_t start = 0; start < n; start += kBlock) {
-    const int64_t end = start + kBlock < n ? start + kBlock : n;
-    T s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-    for (int64_t i = start; i < end; i++) {
-      s0 += a0[i] * b[i];
-      s1 += a1[i] * b[i];
-      s2 += a2[i] * b[i];
-      s3 += a3[i] * b[i];
+    const int64_t end = smaller(start + kBlock, n);
+    Vector<T> sum[R][C];
+#pragma GCC unroll 4
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < C; ++j) sum[i][j] = Vector<T>{};
+    int64_t e = start;
+    for (; e + L <= end; e += L) {
+      Vector<T> q[C];
+#pragma GCC unroll 4
+      for (int j = 0; j < C; ++j) q[j] = load(b + j * ldb + e);
+#pragma GCC unroll 4
+      for (int i = 0; i < R; ++i) {
+        const Vector<T> p = load(a + i * lda + e);
+#pragma GCC unroll 4
+        for (int j = 0; j < C; ++j) sum[i][j] += p * q[j];
+      }
     }
-    out[0] += static_cast<double>(s0);
-    out[ldo] += static_cast<double>(s1);
-    out[2 * ldo] += static_cast<double>(s2);
-    out[3 * ldo] += static_cast<double>(s3);
-  }
-}
-template <class T> void dot_1x1(const T* a, const T* b, int64_t n, double* out) {
-  for (int64_t start = 0; start < n; start += kBlock) {
-    const int64_t count = start + kBlock < n ? kBlock : n - start, half = count / 2;
-    const T *p = a + start, *q = b + start;
-    T s0 = 0, s1 = 0;
-#pragma omp simd reduction(+ : s0, s1)
-    for (int64_t i = 0; i < half; i++) {
-      s0 += p[i] * q[i];
-      s1 += p[half + i] * q[half + i];
+#pragma GCC unroll 4
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < C; ++j) wide[i][j] += widened(sum[i][j]);
+    for (; e < end; ++e) {
+      for (int i = 0; i < R; ++i)
+        for (int j = 0; j < C; ++j) rest[i][j] += static_cast<double>(a[i * lda + e]) * static_cast<double>(b[j * ldb + e]);
     }
-    if (count % 2) s0 += p[count - 1] * q[count - 1];
-    *out += static_cast<double>(s0) + static_cast<double>(s1);
   }
+#pragma GCC unroll 4
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < C; ++j) out[i * ldo + j] += lane_sum<double>(wide[i][j]) + rest[i][j];
 }
 
+// Registers for the chains: 16 of 32 with AVX-512, 8 of 16 without.
+constexpr int kColumns = kVectorBytes == 64 ? 4 : 2;
+
+template <class T, int R>
+void tile_row(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo) {
+  int64_t j = 0;
+  for (; j + kColumns <= nb; j += kColumns) tile<T, R, kColumns>(a, lda, b + j * ldb, ldb, n, out + j, ldo);
+  for (; j < nb; j++) tile<T, R, 1>(a, lda, b + j * ldb, ldb, n, out + j, ldo);
+}
+
 template <class T>
-void gram(const T* a, int64_t lda, int64_t na, const T* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo) {
-  int64_t i = 0;
-  for (; i + 4 <= na; i += 4) {
-    int64_t j = 0;
-    for (; j + 2 <= nb; j += 2) dot_4x2(a + i * lda, lda, b + j * ldb, ldb, n, out + i * ldo + j, ldo);
-    for (; j < nb; j++) dot_4x1(a + i * lda, lda, b + j * ldb, n, out + i * ldo + j, ldo);
-  }
-  for (; i < na; i++) {
-    for (int64_t j = 0; j < nb; j++) dot_1x1(a + i * lda, b + j * ldb, n, out + i * ldo + j);
+void gram(const T* a, int64_t lda, int64_t na, const T* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo,
+          int64_t diagonal) {
+  for (int64_t start = 0; start < n; start += kChunk) {
+    const int64_t count = smaller(kChunk, n - start);
+    int64_t i = 0;
+    for (; i < na; i += i + 4 <= na ? 4 : 1) {
+      const int64_t rows = i + 4 <= na ? 4 : 1;
+      const int64_t columns = diagonal < 0 ? nb : smaller(nb, diagonal + i + rows);
+      if (rows == 4) tile_row<T, 4>(a + i * lda + start, lda, b + start, ldb, columns, count, out + i * ldo, ldo);
+      else tile_row<T, 1>(a + i * lda + start, lda, b + start, ldb, columns, count, out + i * ldo, ldo);
+    }
   }
 }
 
 // Sums in float64 for kBlock elements at a time; rows of a four at once, so that the sums are loaded and
 // stored a quarter as often. Rows whose coefficient is 0 are not read.
 template <class T>
-void combine(const double* c, const T* a, int64_t lda, int64_t na, double beta, T* b, int64_t ldb, int64_t nb, int64_t n) {
+void combine_row_by_row(const double* c, const T* a, int64_t lda, int64_t na, double beta, T* b, int64_t ldb, int64_t nb, int64_t n) {
   double sum[kBlock];
   for (int64_t start = 0; start < n; start += kBlock) {
     const int64_t count = start + kBlock < n ? kBlock : n - start;
@@ -119,6 +126,66 @@ void combine(const double* c, const T* a, int64_t lda, int64_t na, double beta, 
       for (int64_t e = 0; e < count; e++) target[e] = static_cast<T>(sum[e]);
     }
   }
+}
+
+// sum[j] of J rows of b at once, V vectors wide, in registers; every element of a is widened once for J uses.
+// `used` lists the rows of a that any of the J rows of b needs.
+template <class T, int J, int V>
+void strip(const double* c, int64_t ldc, const int32_t* used, int64_t count, const T* a, int64_t lda, double beta, T* b,
+           int64_t ldb) {
+  constexpr int D = kLanes<double>;
+  Vector<double> sum[J][V];
+  typedef T Narrow __attribute__((vector_size(D * sizeof(T)), aligned(sizeof(T)), may_alias));
+#pragma GCC unroll 4
+  for (int j = 0; j < J; ++j)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      sum[j][v] = Vector<double>{};
+      if (beta != 0) {
+        const Narrow old = *reinterpret_cast<const Narrow*>(b + j * ldb + v * D);
+        sum[j][v] = beta * __builtin_convertvector(old, Vector<double>);
+      }
+    }
+  for (int64_t k = 0; k < count; ++k) {
+    const int64_t i = used[k];
+    Vector<double> x[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      const Narrow in = *reinterpret_cast<const Narrow*>(a + i * lda + v * D);
+      x[v] = __builtin_convertvector(in, Vector<double>);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < J; ++j)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sum[j][v] += c[j * ldc + i] * x[v];
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < J; ++j)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      *reinterpret_cast<Narrow*>(b + j * ldb + v * D) = __builtin_convertvector(sum[j][v], Narrow);
+    }
+}
+
+template <class T>
+void combine(const double* c, const T* a, int64_t lda, int64_t na, double beta, T* b, int64_t ldb, int64_t nb, int64_t n,
+             int32_t* used) {
+  constexpr int V = kVectorBytes == 64 ? 4 : 2;
+  constexpr int64_t width = V * kLanes<double>;
+  int64_t j = 0;
+  if (used) {
+    for (; j + 4 <= nb; j += 4) {
+      const double* row = c + j * na;
+      int64_t count = 0;
+      for (int64_t i = 0; i < na; i++) {
+        if (row[i] != 0 || row[na + i] != 0 || row[2 * na + i] != 0 || row[3 * na + i] != 0) used[count++] = static_cast<int32_t>(i);
+      }
+      int64_t e = 0;
+      for (; e + width <= n; e += width) strip<T, 4, V>(row, na, used, count, a + e, lda, beta, b + j * ldb + e, ldb);
+      if (e < n) combine_row_by_row(row, a + e, lda, na, beta, b + j * ldb + e, ldb, 4, n - e);
+    }
+  }
+  if (j < nb) combine_row_by_row(c + j * na, a, lda, na, beta, b + j * ldb, ldb, nb - j, n);
 }
 
 }  // namespace
