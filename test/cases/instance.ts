@@ -19,8 +19,8 @@ export interface Instance {
 export function draw(chance: Chance, { shape, low, high, dtype = 'float64' }: InputSpec): Vector {
   return Array.from({ length: sizeOf(shape) }, () => (isFloat(dtype) ? low + chance.uniform() * (high - low) : chance.int(low, high)));
 }
-export function instantiate(c: PrimitiveCase, seed = 1): Instance {
-  const graph = new Graph(), chance = new Chance(seed);
+export function instantiate(c: PrimitiveCase, seed = 1, graph = new Graph()): Instance {
+  const chance = new Chance(seed);
   const leaves = c.inputs.map((spec, i) => graph.input(`x${i}`, spec.shape, spec.dtype ?? 'float64'));
   return {
     graph, leaves, values: c.inputs.map((spec) => draw(chance, spec)), output: c.build(leaves), chance,

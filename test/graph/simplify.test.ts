@@ -5,6 +5,8 @@ import type { Node, PrimitiveName, Primitives, Shape } from '../../src/graph/ind
 import { describe as describeNode, Graph, isFloat, isOp, ops, sameShape } from '../../src/graph/index.js';
 import { type Rules, rules } from '../../src/graph/rules.js';
 import { acceptable, randomGraph } from '../cases/random-graph.js';
+import { instantiate } from '../cases/instance.js';
+import { primitiveCases } from '../cases/primitives.js';
 import { Chance } from '../cases/random.js';
 
 /** Remembers what was asked for, besides what was made of it. */
@@ -18,9 +20,8 @@ class Recorder extends Graph {
   }
 }
 
-test.each(Array.from({ length: 100 }, (_, i) => i))('what is made equals what was asked for, seed %i', (seed) => {
-  const chance = new Chance(seed), graph = new Recorder();
-  const { inputs } = randomGraph(chance, { nodes: 100, floats: ['float64'], degenerate: chance.pick([0, 0.3]), graph });
+/** Every node made equals what was asked for: signature and values. */
+function judge(graph: Recorder, inputs: ReadonlyMap<Node, ArrayLike<number>>): void {
   for (const { asked, made } of graph.calls) {
     expect([asked.op, made.shape, made.dtype]).toEqual([asked.op, asked.shape, asked.dtype]);
     if (made.op === asked.op && made.inputs.every((x, i) => x === asked.inputs[i])) continue;
@@ -39,6 +40,16 @@ test.each(Array.from({ length: 100 }, (_, i) => i))('what is made equals what wa
       if (!(Math.abs(v - (got[i] as number)) <= tolerance)) throw new Error(`${describeNode(asked)} of ${asked.inputs.map(describeNode)} became ${describeNode(made)}: ${got[i]} instead of ${v}`);
     });
   }
+}
+
+test.each(Array.from({ length: 100 }, (_, i) => i))('what is made equals what was asked for, seed %i', (seed) => {
+  const chance = new Chance(seed), graph = new Recorder();
+  judge(graph, randomGraph(chance, { nodes: 100, floats: ['float64'], degenerate: chance.pick([0, 0.3]), graph }).inputs);
+});
+test.each(Object.values(primitiveCases).flat().map((c) => [c.name, c] as const))('what is made equals what was asked for, case %s', (_, c) => {
+  const graph = new Recorder();
+  const { leaves, values } = instantiate(c, 1, graph);
+  judge(graph, new Map(leaves.map((leaf, i) => [leaf, values[i] as number[]])));
 });
 
 /** the same expression in another graph, some leaves replaced */
