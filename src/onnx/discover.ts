@@ -26,21 +26,29 @@ export interface Discovery {
 /** tried one after the other for open axes other than the batch: sequence lengths, then image sizes */
 const openSizes = [16, 64, 224, 256, 8, 128, 1];
 
+/** tried first, since constants in a file seldom have it by chance */
+const unlikelyBatch = 3;
+/** a file may call its batch open and yet hold constants that fit one size only */
+const likelyBatches = [1, 2, 4, 8, 16, 32, 64, 128, 256, 5, 10, 100];
+
+function attempts(stated: number | undefined, sizes: readonly number[]): [batch: number, size: number][] {
+  const first = sizes.map((size): [number, number] => [stated ?? unlikelyBatch, size]);
+  return stated !== undefined
+    ? first
+    : [...first, ...likelyBatches.map((b): [number, number] => [b, sizes[0] as number])];
+}
+
 export function discover(prepared: Prepared, inputs: readonly InputSpec[]): Discovery {
   const declared = batchOf(inputs);
   const open = inputs.some((i) => i.dims.some((d, axis) => axis > 0 && typeof d !== 'number' && d !== declared.symbol));
   const sizes = open ? openSizes : [1];
-  // a file may call its batch open and yet hold constants that fit one size only
-  const batches = declared.size === undefined ? [2, 1] : [declared.size];
   let problem: HessiaError | undefined;
-  for (const batch of batches) {
-    for (const size of sizes) {
-      try {
-        return discoverAt(prepared, inputs, batch, size, declared.size === undefined && batch === 1);
-      } catch (error) {
-        if (!(error instanceof HessiaError)) throw error;
-        problem ??= error;
-      }
+  for (const [batch, size] of attempts(declared.size, sizes)) {
+    try {
+      return discoverAt(prepared, inputs, batch, size, declared.size === undefined && batch !== unlikelyBatch);
+    } catch (error) {
+      if (!(error instanceof HessiaError)) throw error;
+      problem ??= error;
     }
   }
   if (problem && !open) throw problem;

@@ -2,10 +2,12 @@
 import type { OpRule, OpTable } from './op.js';
 import { activationOps } from './ops/activations.js';
 import { arithmeticOps } from './ops/arithmetic.js';
+import { attentionOps } from './ops/attention.js';
 import { constantOps } from './ops/constants.js';
 import { controlOps } from './ops/control.js';
 import { convolutionOps } from './ops/convolution.js';
 import { gatherOps } from './ops/gather.js';
+import { gridSampleOps } from './ops/grid-sample.js';
 import { lossOps } from './ops/losses.js';
 import { normalizationOps } from './ops/normalization.js';
 import { poolingOps } from './ops/pooling.js';
@@ -37,6 +39,8 @@ const families: readonly OpTable[] = [
   lossOps,
   quantizationOps,
   controlOps,
+  attentionOps,
+  gridSampleOps,
 ];
 const table = new Map<string, OpRule>(families.flatMap((family) => Object.entries(family)));
 

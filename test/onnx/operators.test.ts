@@ -1,4 +1,4 @@
-/** Single operators in every version from opset 9 to 22 against onnxruntime; see fixtures/operators.py. */
+/** Single operators in every version from opset 9 to 23 against onnxruntime; see fixtures/operators.py. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ArrayDType, fromBytes, itemSize, type NdArray } from '../../src/base/ndarray.js';
