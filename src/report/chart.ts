@@ -1,9 +1,9 @@
 /** The figure as SVG: inside the report, or as a picture of its own. */
-import { operatorTitles, type SpectrumDocument } from './document.js';
+import { modelName, operatorTitles, type SpectrumDocument } from './document.js';
 import { type Figure, type Frame, layOut } from './figure.js';
 import { html, type Markup, nothing, raw } from './html.js';
 import { significant } from './numbers.js';
-import { area, line, strokes } from './path.js';
+import { area, smooth, strokes } from './path.js';
 import { chartStyle, colours } from './style.js';
 
 const frame: Frame = { width: 960, height: 440, left: 66, right: 944, top: 34, bottom: 350 };
@@ -19,7 +19,7 @@ export interface ChartOptions {
 export function spectrumChart(document: SpectrumDocument, options: ChartOptions = {}): Markup {
   const figure = layOut(document, frame);
   const { standalone = false } = options;
-  const title = `Spectral density of the ${operatorTitles[document.operator]} of ${document.model}`;
+  const title = `Spectral density of the ${operatorTitles[document.operator]} of ${modelName(document)}`;
   const own = standalone
     ? raw(` xmlns="http://www.w3.org/2000/svg" width="${frame.width}" height="${frame.height}"`)
     : nothing;
@@ -32,7 +32,7 @@ ${grid(figure)}
 ${figure.marks.map((m) => html`<path class="drop" d="M${m.x.toFixed(1)} ${frame.top}V${rugTop}"/>`)}
 <g clip-path="url(#plot)">
 ${figure.bands.map((b) => html`<path class="${b.unreliable ? 'band rough' : 'band'}" d="${area(b.upper, b.lower)}"/>`)}
-<path class="curve" d="${line(figure.curve)}"/>
+<path class="curve" d="${smooth(figure.curve)}"/>
 </g>
 <path class="rug" d="${strokes(figure.ritz, rugTop, rugHeight)}"/>
 ${figure.marks.map(

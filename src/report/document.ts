@@ -69,3 +69,8 @@ export const operatorTitles: Readonly<Record<CurvatureName, string>> = {
   'fisher-exact': 'Fisher matrix (exact root)',
   'empirical-fisher': 'empirical Fisher matrix',
 };
+
+/** The file, without the folders it lies in. */
+export function modelName({ model }: SpectrumDocument): string {
+  return model.replace(/^.*[/\\\\](?=.)/, '');
+}

@@ -81,7 +81,11 @@ export function bulk({ ritz, density }: SpectrumDocument): Range {
   const tail = (1 - bulkShare) / 2;
   const first = (list: typeof weighted): number => {
     let sum = 0;
-    return (list.find(({ weight }) => (sum += weight) > tail) ?? list[0])?.node ?? 0;
+    const found = list.find(({ weight }) => {
+      sum += weight;
+      return sum > tail;
+    });
+    return (found ?? list[0])?.node ?? 0;
   };
   const low = first(weighted);
   const high = first([...weighted].reverse());

@@ -8,11 +8,12 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
+/** Control characters but tab and line ends, and what Unicode reserves for programs. */
+const notXml = /(?![\t\n\r])\p{Cc}|[\ufffe\uffff]/gu;
+
 /** Characters that are not allowed in XML at all are shown as a replacement character. */
 export function escape(text: string): string {
-  return text
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
-    .replace(/[&<>"']/g, (c) => entities[c] as string);
+  return text.replace(notXml, '\ufffd').replace(/[&<>"']/g, (c) => entities[c] as string);
 }
 
 /** Markup, as opposed to text that is yet to be escaped. */

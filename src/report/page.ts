@@ -1,7 +1,13 @@
 /** The report: one HTML file that needs nothing else and asks the network for nothing. */
 import { formatCount, formatDuration } from '../base/format.js';
 import { spectrumChart } from './chart.js';
-import { type JsonEigenvalue, operatorTitles, type ReportContext, type SpectrumDocument } from './document.js';
+import {
+  type JsonEigenvalue,
+  modelName,
+  operatorTitles,
+  type ReportContext,
+  type SpectrumDocument,
+} from './document.js';
 import { html, type Markup, nothing, raw } from './html.js';
 import { reliabilityNotes } from './notes.js';
 import { significant, withError } from './numbers.js';
@@ -9,7 +15,7 @@ import { script } from './script.js';
 import { chartStyle, colours, pageStyle } from './style.js';
 
 export function renderReport(document: SpectrumDocument, context: ReportContext): string {
-  const title = `${capital(operatorTitles[document.operator])}: spectrum of ${document.model}`;
+  const title = `${capital(operatorTitles[document.operator])}: spectrum of ${modelName(document)}`;
   return `${
     html`<!doctype html>
 <html lang="en">
@@ -56,7 +62,7 @@ function lead(document: SpectrumDocument, context: ReportContext): Markup {
     bottom !== null && bottom < 0 && document.operator === 'hessian'
       ? html` and at the other end reach <b>${significant(bottom)}</b>: there are directions of negative curvature`
       : html`; the smallest found is <b>${significant(bottom)}</b>`;
-  return html`<p class="lead">The ${operatorTitles[document.operator]} of ${of} of <b>${document.model}</b> over <b>${formatCount(samples)}</b> samples
+  return html`<p class="lead">The ${operatorTitles[document.operator]} of ${of} of <b>${modelName(document)}</b> over <b>${formatCount(samples)}</b> samples
 has <b>${formatCount(dimension)}</b> eigenvalues. The largest is <b>${significant(top)}</b>${tail}. Their sum is <b>${withError(trace.estimate, trace.standardError)}</b>,
 so that the average eigenvalue is ${significant(trace.estimate / dimension, 3)}. The loss is ${significant(document.loss, 5)} and the norm of its gradient ${significant(document.gradientNorm, 3)}.</p>`;
 }

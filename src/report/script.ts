@@ -3,7 +3,7 @@ export const script = `
 (() => {
   const svg = document.querySelector('svg.chart'), cursor = svg.querySelector('.cursor'), text = cursor.querySelector('text');
   const a = JSON.parse(svg.dataset.axes);
-  const curve = svg.querySelector('.curve').getAttribute('d').slice(1).split('L').map((p) => p.split(' ').map(Number));
+  const curve = svg.querySelector('.curve').getAttribute('d').slice(1).split(/[LC]/).map((p) => p.split(' ').slice(-2).map(Number));
   const bend = (x) => a.kind === 'linear' ? x : Math.asinh(x / a.knee), back = (u) => a.kind === 'linear' ? u : a.knee * Math.sinh(u);
   const format = (x) => Math.abs(x) >= 1e-3 && Math.abs(x) < 1e5 ? String(+x.toPrecision(4)) : x.toExponential(2);
   svg.addEventListener('pointermove', (event) => {

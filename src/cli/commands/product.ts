@@ -2,6 +2,8 @@
 import { type Command, Option } from 'commander';
 import { ComputationError, InputError } from '../../base/errors.js';
 import { formatCount, formatDuration } from '../../base/format.js';
+import type { NdArray } from '../../base/ndarray.js';
+import type { Block } from '../../device/block.js';
 import type { CurvatureName } from '../../operators/curvature.js';
 import { significant } from '../../report/numbers.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
@@ -13,6 +15,7 @@ import {
   type ModelOptions,
 } from '../options/shared.js';
 import { Lines } from '../output/lines.js';
+import type { Session } from '../session.js';
 
 type Options = ModelOptions &
   DataOptions & {
@@ -38,80 +41,103 @@ export const product: CommandModule = {
   },
   async run([path], values: OptionValues, { signal }: Context): Promise<Outcome> {
     const options = values as unknown as Options;
+    const { operator } = options;
     const { ensureWritable } = await import('../../base/atomic-write.js');
     const { writeNpz } = await import('../../data/index.js');
-    const { GradientEvaluator } = await import('../../operators/gradient.js');
-    const { execute } = await import('../../operators/create.js');
-    const { openOperator, openSession } = await import('../session.js');
-    const { NamedVectors } = await import('../vectors.js');
-    if (options.operator !== 'gradient' && options.vector === undefined)
-      throw new InputError('--vector FILE.npz or --vector random says what to multiply');
+    const { openSession } = await import('../session.js');
     await ensureWritable(options.out);
     await using session = await openSession(path as string, options);
-
-    const operator =
-      options.operator === 'gradient'
-        ? undefined
-        : (await openOperator(session, { operator: options.operator, fisherSamples: options.fisherSamples }, 2, 1))
-            .operator;
-    const execution = operator?.execution ?? (await execute(session.loss, session.options));
-    const { objective } = execution;
-    const vectors = new NamedVectors(objective, ['loss']);
-    const arrays = new Map();
-    let vector = null;
-    if (operator) {
-      vector = operator.device.block(operator.dtype, operator.rows, 1);
-      if (options.vector === 'random') {
-        vector.fillRandom('normal', options.seed, 0);
-        for (const [name, array] of vectors.named(await vector.read())) arrays.set(`vector/${name}`, array);
-      } else vector.write(await vectors.read(options.vector as string));
-    }
-
-    const started = performance.now();
-    const evaluator = new GradientEvaluator(execution);
-    let loss: number;
-    let result;
-    if (operator && vector) {
-      loss = await evaluator.loss(signal);
-      result = await operator.apply(vector, undefined, { signal });
-    } else ({ loss, gradient: result } = await evaluator.evaluate({ signal }));
-    const norm = (await result.norms())[0] as number;
-    const seconds = (performance.now() - started) / 1000;
-    if (!Number.isFinite(norm))
-      throw new ComputationError('the product is not finite; try --dtype float64, or look for overflow in the model');
-
-    for (const [name, array] of vectors.named(await result.read())) arrays.set(name, array);
-    arrays.set('loss', { dtype: 'float64', shape: [], data: Float64Array.of(loss) });
+    const { arrays, norm, loss, seconds, objective } =
+      operator === 'gradient'
+        ? await gradient(session, signal)
+        : await multiply(session, { ...options, operator }, signal);
     signal.throwIfAborted();
     await writeNpz(options.out, arrays);
+    const { device, model } = session;
     const document = {
       schemaVersion: 1,
-      operator: options.operator,
+      operator,
       dimension: objective.dimension,
       samples: objective.samples,
       loss,
       norm,
       seconds,
-      device: session.device.kind,
+      device: device.kind,
       dtype: options.dtype,
-      threads: session.device.threads,
-      deviceName: session.device.name,
+      threads: device.threads,
+      deviceName: device.name,
       batchSize: objective.batchSize,
-      warnings: session.model.warnings,
+      warnings: model.warnings,
     };
     const summary = new Lines()
       .text(
-        `${options.operator === 'gradient' ? 'Gradient' : `Product with the ${options.operator} matrix`} of ${path} over ${formatCount(objective.samples)} samples`,
+        `${operator === 'gradient' ? 'Gradient' : `Product with the ${operator} matrix`} of ${path} over ${formatCount(objective.samples)} samples`,
       )
       .pairs([
         ['dimension', formatCount(objective.dimension)],
         ['loss', significant(loss, 7)],
         ['norm', significant(norm, 7)],
         ['time', formatDuration(seconds)],
-        ['device', `${session.device.name}, ${options.dtype}`],
+        ['device', `${device.name}, ${options.dtype}`],
         ['written', options.out],
       ])
-      .notes(session.model.warnings);
+      .notes(model.warnings);
     return { document, summary };
   },
 };
+
+interface Result {
+  readonly arrays: Map<string, NdArray>;
+  readonly norm: number;
+  readonly loss: number;
+  readonly seconds: number;
+  readonly objective: { readonly dimension: number; readonly samples: number; readonly batchSize: number };
+}
+
+/** Names the output needs for itself. */
+const taken = ['loss'];
+const scalar = (value: number): NdArray => ({ dtype: 'float64', shape: [], data: Float64Array.of(value) });
+
+async function gradient(session: Session, signal: AbortSignal): Promise<Result> {
+  const { execute } = await import('../../operators/create.js');
+  const { GradientEvaluator } = await import('../../operators/gradient.js');
+  const { NamedVectors } = await import('../vectors.js');
+  const execution = await execute(session.loss, session.options);
+  const named = new NamedVectors(execution.objective, taken);
+  const started = performance.now();
+  const { loss, gradient: result, norm } = await new GradientEvaluator(execution).evaluate({ signal });
+  const seconds = (performance.now() - started) / 1000;
+  const arrays = new Map([...named.named(await result.read()), ['loss', scalar(loss)]]);
+  return { arrays, norm, loss, seconds, objective: execution.objective };
+}
+
+async function multiply(
+  session: Session,
+  options: Options & { operator: CurvatureName },
+  signal: AbortSignal,
+): Promise<Result> {
+  const { GradientEvaluator } = await import('../../operators/gradient.js');
+  const { openOperator } = await import('../session.js');
+  const { NamedVectors } = await import('../vectors.js');
+  if (options.vector === undefined) throw new InputError('what to multiply? Give --vector FILE.npz or --vector random');
+  const { operator } = await openOperator(session, options, 2, 1);
+  const { execution } = operator;
+  const named = new NamedVectors(execution.objective, taken);
+  const arrays = new Map<string, NdArray>();
+  const vector: Block = operator.device.block(operator.dtype, operator.rows, 1);
+  if (options.vector === 'random') {
+    vector.fillRandom('normal', options.seed, 0);
+    for (const [name, array] of named.named(await vector.read())) arrays.set(`vector/${name}`, array);
+  } else vector.write(await named.read(options.vector));
+  const started = performance.now();
+  const loss = await new GradientEvaluator(execution).loss(signal);
+  const result = await operator.apply(vector, undefined, { signal });
+  const norm = (await result.norms())[0] as number;
+  const seconds = (performance.now() - started) / 1000;
+  if (!Number.isFinite(norm)) {
+    throw new ComputationError('the product is not finite; try --dtype float64, or look for overflow in the model');
+  }
+  for (const [name, array] of named.named(await result.read())) arrays.set(name, array);
+  arrays.set('loss', scalar(loss));
+  return { arrays, norm, loss, seconds, objective: execution.objective };
+}

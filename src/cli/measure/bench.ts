@@ -1,6 +1,7 @@
 /** Medians of repeated runs: the gradient, the pass that products share, products in blocks, and their memory. */
 import { ComputationError } from '../../base/errors.js';
 import type { Device } from '../../device/device.js';
+import type { LoadedProgram } from '../../device/program.js';
 import { execute } from '../../operators/create.js';
 import type { CurvatureOperator } from '../../operators/curvature.js';
 import { GradientEvaluator } from '../../operators/gradient.js';
@@ -149,7 +150,7 @@ async function profiled(operator: CurvatureOperator, block: number): Promise<Non
     input.fillRandom('normal', 0, 0);
     output.zero();
     const runs: Float64Array[] = [];
-    let source;
+    let source: LoadedProgram['source'] | undefined;
     for (let i = 0; i < profileRuns; i += 1) {
       const { program, seconds } = await operator.profile(input, output);
       source = program.source;
