@@ -24,11 +24,10 @@ void clear(const Correlate<T>& p, const std::vector<int64_t>& positions) {
 }
 
 // One product: rows [m0, m1) of w with the patches of one chunk.
-template <class T>
 struct Task { int64_t unit, chunk, m0, m1; };
 
 template <class T>
-void run_task(const Correlate<T>& p, const Patches& patches, const Task<T>& task, const std::vector<int64_t>& positions,
+void run_task(const Correlate<T>& p, const Patches& patches, const Task& task, const std::vector<int64_t>& positions,
               const T* packed, T* scratch, std::vector<int64_t>& columns) {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
   const CorrelateUnit& unit = p.units[static_cast<size_t>(task.unit)];
@@ -133,7 +132,7 @@ void correlate(const Correlate<T>& p, Workspace& workspace) {
     std::vector<int64_t> columns;
     for (int64_t i = tasks * thread / threads; i < tasks * (thread + 1) / threads; ++i) {
       const int64_t part = i / chunks % row_parts;
-      const Task<T> task{i / (chunks * row_parts), i % chunks, cut(part), cut(part + 1)};
+      const Task task{i / (chunks * row_parts), i % chunks, cut(part), cut(part + 1)};
       run_task(p, patches, task, positions, packed + (task.unit * m + task.m0) * depth, packed + packed_size + thread * each,
                columns);
     }

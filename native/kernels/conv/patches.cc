@@ -55,16 +55,12 @@ Patches::Patches(const Correlation& correlation, int64_t channels, int64_t image
   }
   channel_stride_ = copies * pitch_;
 
-  std::vector<int64_t> taps{0};  // offset of each tap's row within its channel
-  int64_t copy_number = 0;
-  taps.clear();
-  std::vector<int64_t> shared_offsets{0};
+  std::vector<int64_t> taps;  // offset of each tap's row within its channel
   for (size_t j0 = 0; j0 < axis[0].offset.size(); ++j0)
     for (size_t j1 = 0; j1 < axis[1].offset.size(); ++j1)
       for (size_t j2 = 0; j2 < axis[2].offset.size(); ++j2) {
         const size_t j[kSpace] = {j0, j1, j2};
-        copy_number = 0;
-        int64_t moved = 0;
+        int64_t copy_number = 0, moved = 0;
         for (int d = 0; d < kSpace; ++d) {
           if (d == shared_) moved = (axis[d].offset[j[d]] - lowest_) * line_;
           else copy_number = copy_number * static_cast<int64_t>(axis[d].offset.size()) + static_cast<int64_t>(j[d]);
