@@ -11,6 +11,7 @@ import { bytesPerElement } from '../program/format.js';
 import { fuse } from './fuse.js';
 import { Lowering } from './lower.js';
 import { findSums } from './lower-product.js';
+import { placeParts } from './place.js';
 import type { Lifetime, Plan } from './plan.js';
 import { align, planMemory } from './plan.js';
 import { reachable } from './reach.js';
@@ -103,11 +104,14 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
     if (accumulate && (consumers.get(o.node)?.length ?? 0) > 0) continue;
     targets.set(o.node, { window: placed(o, o.node), accumulate });
   }
+  const direct = new Set(targets.keys());
   const sums = findSums(order, consumers, { has: (n) => requested.has(n) || inputs.has(n) });
+  const free = (n: Node): boolean => !inputs.has(n) && !requested.has(n) && !sums.replaced.has(n);
+  placeParts(order, targets, free, (n) => lowering.fresh(n.shape, n.dtype));
   const units = fuse(order, consumers, new Set([...sums.terms.keys(), ...sums.replaced, ...inputs.keys()]));
   lowering.run(order, units, consumers, targets, requested, sums);
   for (const o of outputs) {
-    if (!lowering.wroteTarget(o.node)) lowering.store(o.node, placed(o, o.node), o.accumulate ?? false);
+    if (!direct.has(o.node) || !lowering.wroteTarget(o.node)) lowering.store(o.node, placed(o, o.node), o.accumulate ?? false);
   }
   return finish(lowering, names, constants);
 }

@@ -7,8 +7,9 @@ import type { Unit } from './fuse.js';
 import { mapStep } from './lower-map.js';
 import type { Sums } from './lower-product.js';
 import { isProduct, leadingAxes, productStep } from './lower-product.js';
+import { partsOf } from './place.js';
 import type { Storage, Window } from './views.js';
-import { broadcasted, bytesOf, contiguousStrides, isContiguous, reshaped, reversed, sliced, transposed } from './views.js';
+import { broadcasted, bytesOf, contiguousStrides, isContiguous, reshaped, reversed, sameWindow, sliced, transposed } from './views.js';
 
 export interface Step {
   readonly label: string;
@@ -203,7 +204,9 @@ export class Lowering {
     this.steps.push({ label: describe(label), reads: accumulate ? [...reads, window] : reads, writes: [window], flops: 0, emit });
   }
   /** A destination for instructions that only store: an accumulating target is served by a later pass. */
-  plain(node: Node): Window {
+  plain(node: Node, accepts: (target: Window) => boolean = () => true): Window {
+    const target = this.#targets.get(node);
+    if (target && !target.accumulate) return this.destination(node, accepts).window;
     const window = this.fresh(node.shape, node.dtype);
     this.#windows.set(node, window);
     return window;
@@ -223,7 +226,7 @@ const argReduce = (largest: boolean): Move<'argMax'> => (l, node) => {
 };
 const windowMove = (mode: 'sum' | 'sumTranspose' | 'argmax'): Move<'windowSum'> => (l, node) => {
   const a = node.attributes, n = a.window.length, source = l.compact(first(node));
-  const out = l.plain(node);
+  const out = l.plain(node, (w) => isContiguous(w));
   const flat = (w: Window): Window => reshaped(w, [product(w.shape, 0, w.shape.length - n), ...w.shape.slice(-n)]) as Window;
   const [x, y] = mode === 'sumTranspose' ? [flat(out), flat(source)] : [flat(source), flat(out)];
   l.push(node, [source], { window: out, accumulate: false }, (v) => ({
@@ -252,7 +255,7 @@ const moves: { [P in PrimitiveName]?: Move<P> } = {
     const outer = product(s, 0, axis), inner = product(s, axis + 1, s.length), count = sizeOf(second(node).shape);
     const x = l.reshape(first(node), [outer, s[axis] as number, inner]);
     const index = l.reshape(second(node), [count]);
-    const out = l.plain(node);
+    const out = l.plain(node, (w) => reshaped(w, [outer, count, inner]) !== null);
     const y = reshaped(out, [outer, count, inner]) as Window;
     l.push(node, [x, index], { window: out, accumulate: false }, (v) => ({ kind: 'take', x: v(x), index: v(index), y: v(y) }));
   },
@@ -282,13 +285,12 @@ const moves: { [P in PrimitiveName]?: Move<P> } = {
     if (sizeOf(source.shape) > 0) l.copy(source, inside, describe(node));
   },
   concat: (l, node) => {
-    const { axis } = node.attributes, out = l.plain(node);
-    let at = 0;
-    for (const part of node.inputs) {
-      const inside = sliced(out, part.shape.map((_, i) => (i === axis ? at : 0)), part.shape, part.shape.map(() => 1));
-      if (sizeOf(part.shape) > 0) l.copy(l.window(part), inside, describe(node));
-      at += part.shape[axis] as number;
-    }
+    const out = l.plain(node), windows = partsOf(node, out);
+    node.inputs.forEach((part, i) => {
+      const source = l.window(part), inside = windows[i] as Window;
+      // most parts were computed where they belong
+      if (sizeOf(part.shape) > 0 && !sameWindow(source, inside)) l.copy(source, inside, describe(node));
+    });
   },
 };
 
