@@ -7,7 +7,10 @@ export interface MeanLossOptions {
   readonly samples?: number | undefined;
   /** samples at a time; by default 256, or what the file was exported with */
   readonly batchSize?: number | undefined;
-  /** the output the loss reads; the first by default */
+  /**
+   * The value that counts as the model's output: what the loss reads (the first output by default), or, where the
+   * model ends in its own loss ('output'), the value inside it that Gauss–Newton needs.
+   */
   readonly output?: string | undefined;
 }
 

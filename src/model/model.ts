@@ -32,6 +32,8 @@ export interface BuildOptions {
   readonly inputs: ReadonlyMap<string, Node>;
   /** by parameter name, in `dtype`; parameters not listed here become constants */
   readonly parameters: ReadonlyMap<string, Node>;
+  /** further values to return, by their names in the file */
+  readonly also?: readonly string[];
 }
 
 export interface Model {

@@ -45,7 +45,10 @@ export class Objective {
   /** where each parameter starts in a vector of all of them */
   readonly offsets: readonly number[];
   readonly dimension: number;
+  /** the value the loss reads, or that is the loss */
   readonly #output: string;
+  /** for a model that ends in its loss: what Gauss–Newton takes for the output */
+  readonly #inner: string | undefined;
   readonly #inputs: ReadonlyMap<string, InputArray>;
   #counts: Promise<Float64Array> | undefined;
 
@@ -64,7 +67,9 @@ export class Objective {
     }
     this.samples = takeSamples(samples, data.samples);
     this.batchSize = chooseBatch(batchSize, model, this.samples);
-    this.#output = chooseOutput(model, output);
+    const scalar = loss.target === null;
+    this.#output = chooseOutput(model, scalar ? undefined : output);
+    this.#inner = scalar ? output : undefined;
     this.#inputs = matchInputs(model, data);
     if (loss.target !== null && !data.target)
       throw new InputError(`the loss ${loss.name} needs targets: add an array named 'target' to the data, or give --target`);
@@ -94,10 +99,16 @@ export class Objective {
     }
     const parameters = this.parameters.map((p) => graph.input(`parameter/${p.name}`, p.shape, dtype));
     const named = new Map(this.parameters.map((p, i) => [p.name, parameters[i] as Node]));
-    const output = this.model.build({ graph, dtype, inputs, parameters: named }).get(this.#output);
+    const also = this.#inner === undefined ? [] : [this.#inner];
+    const values = this.model.build({ graph, dtype, inputs, parameters: named, also });
+    const output = values.get(this.#output);
     if (!output) throw new InputError(`${this.model.source} has no output '${this.#output}'`);
     if (!isFloat(output.dtype)) throw new InputError(`output '${this.#output}' is ${output.dtype}, which has no derivative`);
-    if (this.loss.target === null) return this.#scalar(graph, samples, parameters, inputs, output);
+    if (this.loss.target === null) {
+      const inner = this.#inner === undefined ? output : values.get(this.#inner);
+      if (!inner) throw new InputError(`${this.model.source} has no value '${this.#inner}'`);
+      return { ...this.#scalar(graph, samples, parameters, inputs, output), output: inner };
+    }
     if (output.shape[0] !== samples)
       throw new ShapeError(`output '${this.#output}' of shape [${output.shape}] does not count the ${samples} samples of a batch along axis 0`);
     const spec = this.data.target as ArraySpec;

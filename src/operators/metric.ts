@@ -9,7 +9,7 @@
  */
 import { InputError } from '../base/errors.js';
 import type { Node } from '../graph/index.js';
-import { ops } from '../graph/index.js';
+import { ops, sizeOf } from '../graph/index.js';
 import type { BatchGraph } from '../model/batch-graph.js';
 import type { Likelihood } from '../model/loss.js';
 import { gradient, jvp } from '../transform/jvp.js';
@@ -27,6 +27,8 @@ const leading = (x: Node, like: Node): Node =>
 export function metric(name: MetricName, f: BatchGraph, v: Node): Node | null {
   switch (name) {
     case 'gauss-newton': {
+      if (f.target === null && sizeOf(f.output.shape) === 1)
+        throw new InputError('gauss-newton of a model that ends in its own loss needs --model-output, the value before the loss');
       const [g] = gradient(f.loss, [f.output]);
       return g ? (jvp([g], new Map([[f.output, v]]))[0] ?? null) : null;
     }

@@ -157,3 +157,22 @@ describe.each(examples)('%s: %s', (name, file, dataName, tolerance) => {
     }
   });
 });
+
+test('a model that ends in its own loss: Hessian, and Gauss–Newton from the value named', async () => {
+  const arrays = await readNpz('test/fixtures/unusual/loss-in-graph.npz');
+  const model = await loadOnnx('test/fixtures/unusual/loss-in-graph.onnx');
+  const data = datasetFromArrays({ inputs: { x: arrays.get('x') as NdArray, target: arrays.get('target') as NdArray } });
+  const all = (what: string): Float64Array => Float64Array.from(model.parameters.flatMap((p) => Array.from(values(arrays, `${what}/${p.name}`))));
+  for (const batchSize of [6, 4]) {
+    const f = meanLoss(model, lossByName('output'), data, { batchSize, output: 'logits' });
+    const found = await lossAndGradient(f, { dtype: 'float64' });
+    expect(relative([found.loss], values(arrays, 'loss'))).toBeLessThan(1e-12);
+    expect(relative(found.gradient, all('gradient'))).toBeLessThan(1e-12);
+    for (const operator of ['hessian', 'gauss-newton'] as const) {
+      await using A = await curvature(operator, f, { dtype: 'float64' });
+      expect(relative(await A.applyVector(all('vector')), all(operator))).toBeLessThan(1e-12);
+    }
+  }
+  const unnamed = meanLoss(model, lossByName('output'), data);
+  await expect(curvature('gauss-newton', unnamed, { dtype: 'float64' })).rejects.toThrow('--model-output');
+});
