@@ -42,3 +42,12 @@ test('a small value goes into the tightest gap', () => {
   expect(bytes).toBe(1024 + 128 + 64 + 64);
   expect(offsets.get(small)).toBe(offsets.get(narrow));
 });
+
+test('values that stay, born between values that go, do not scatter them', () => {
+  // each step leaves one value behind and passes two temporary ones on
+  const lifetimes = Array.from({ length: 40 }, (_, t) => [
+    { storage: storage(3 * t, 128 + 64 * (t % 3)), first: t, last: t + 2 }, { storage: storage(3 * t + 1, 256), first: t, last: t + 1 }, { storage: storage(3 * t + 2, 192), first: t, last: 80 - t },
+  ]).flat();
+  const { bytes, livePeak } = planMemory(lifetimes);
+  expect(bytes).toBeLessThanOrEqual(1.05 * livePeak);
+});
