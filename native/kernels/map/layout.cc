@@ -1,5 +1,7 @@
 #include "kernels/map/plan.h"
 
+#include <cstdlib>
+
 namespace hessia::cpu {
 namespace {
 
@@ -23,6 +25,41 @@ Axes axes_of(const MapInstruction& m) {
   return axes;
 }
 
+// Largest divisor of n from 8 to 32, or 0.
+int64_t block_of(int64_t n) {
+  for (int64_t b = 32; b >= 8; b--) if (n % b == 0) return b;
+  return 0;
+}
+
+// A view that runs densely along another axis than the innermost one (a transpose) would touch a new cache
+// line for every element of a row. Cutting both axes makes a tile a block of them, within which every line
+// that is touched is used up: [..., R, ..., C] → [..., R/a, ..., C/b, a, b].
+void block_transposed(Axes& axes) {
+  constexpr int64_t kWorthIt = 4096;  // elements
+  const int last = axes.rank() - 1;
+  if (last < 1 || axes.rank() + 2 > kMaxRank || axes.count() < kWorthIt) return;
+  int across = -1;
+  for (const auto& s : axes.strides) {
+    if (std::llabs(s[last]) < 16) continue;
+    for (int d = 0; d < last; d++) {
+      if (s[d] != 0 && std::llabs(s[d]) < 16 && block_of(axes.size[d]) && (across < 0 || axes.size[d] > axes.size[across])) across = d;
+    }
+  }
+  const int64_t b = block_of(axes.size[last]);
+  if (across < 0 || b == 0) return;
+  const int64_t a = block_of(axes.size[across]);
+  axes.size[across] /= a;
+  axes.size[last] /= b;
+  axes.size.insert(axes.size.end(), {a, b});
+  axes.reduced.insert(axes.reduced.end(), {false, false});
+  for (auto& s : axes.strides) {
+    const int64_t inner_a = s[across], inner_b = s[last];
+    s[across] *= a;
+    s[last] *= b;
+    s.insert(s.end(), {inner_a, inner_b});
+  }
+}
+
 }  // namespace
 
 MapLayout layout_axes(const MapInstruction& m) {
@@ -37,6 +74,7 @@ MapLayout layout_axes(const MapInstruction& m) {
   sort_axes(axes, static_cast<int>(m.outputs.size()));
   merge_axes(axes);
   if (!layout.reduces) {
+    block_transposed(axes);
     layout.axes = axes;
     layout.column_axes = axes.rank() ? 1 : 0;
     return layout;

@@ -161,6 +161,31 @@ TEST(map_equals_its_meaning_on_random_programs) {
   }
 }
 
+TEST(map_of_transposed_views) {
+  std::mt19937_64 rng(4);
+  for (const auto& shape : std::vector<std::vector<int64_t>>{{64, 96}, {40, 3, 50}, {3, 72, 5, 48}, {67, 71}, {128, 2, 64}, {1000, 16}}) {
+    for (int trial = 0; trial < 20; trial++) {
+      Setup s;
+      s.m.compute = static_cast<DType>(trial % 2);
+      s.m.shape = shape;
+      for (int i = 0; i < 3; i++) {
+        s.m.inputs.push_back(random_view(rng, i, s.m.compute, shape, i == 2));
+        s.add(s.m.inputs.back(), rng);
+      }
+      s.m.code = {{MapOpcode::Add, 0, 1, 0, 0}, {MapOpcode::Max, 3, 2, 0, 0}};
+      for (int o = 0; o < 2; o++) {
+        s.m.outputs.push_back({3 + o, ReduceKind::None, o == 1 && trial % 3 == 0, random_view(rng, 3 + o, s.m.compute, shape, false)});
+        s.add(s.m.outputs.back().view, rng);
+      }
+      Workspace ws;
+      ws.threads = 2;
+      cpu::map(s.m, s.got_bindings.data(), ws);
+      reference::map(s.m, s.want_bindings.data());
+      compare(s, trial);
+    }
+  }
+}
+
 TEST(map_sums_have_the_same_bits_for_any_thread_count) {
   std::mt19937_64 rng(2);
   for (const auto& [shape, axes] : std::vector<std::pair<std::vector<int64_t>, std::vector<int>>>{
