@@ -1,6 +1,15 @@
 // TypeScript → dist/esm and dist/cjs, when a source is newer than the last build.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,13 +21,23 @@ function newest(path) {
   if (!stat.isDirectory()) return stat.mtimeMs;
   return readdirSync(path).reduce((latest, name) => Math.max(latest, newest(join(path, name))), stat.mtimeMs);
 }
-const sources = ['src', 'native/addon/binding.cjs', 'package.json', 'tsconfig.json', 'tsconfig.esm.json', 'tsconfig.cjs.json', 'scripts/build-ts.mjs'];
+const sources = [
+  'src',
+  'native/addon/binding.cjs',
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.esm.json',
+  'tsconfig.cjs.json',
+  'scripts/build-ts.mjs',
+];
 const latest = Math.max(...sources.map((s) => newest(join(root, s))));
 if (existsSync(stamp) && statSync(stamp).mtimeMs >= latest && !process.argv.includes('--force')) process.exit(0);
 
 const started = Date.now();
 for (const config of ['tsconfig.esm.json', 'tsconfig.cjs.json']) {
-  const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, config)], { stdio: 'inherit' });
+  const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, config)], {
+    stdio: 'inherit',
+  });
   if (tsc.status !== 0) {
     console.error(`build: tsc -p ${config} failed`);
     process.exit(1);
@@ -27,7 +46,10 @@ for (const config of ['tsconfig.esm.json', 'tsconfig.cjs.json']) {
 // Within dist/cjs the nearest package.json decides that files are CommonJS, and where '#binding' leads.
 mkdirSync(join(root, 'dist/cjs'), { recursive: true });
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-writeFileSync(join(root, 'dist/cjs/package.json'), `${JSON.stringify({ name: 'hessia', version, type: 'commonjs', imports: { '#binding': './binding.cjs' } }, null, 2)}\n`);
+writeFileSync(
+  join(root, 'dist/cjs/package.json'),
+  `${JSON.stringify({ name: 'hessia', version, type: 'commonjs', imports: { '#binding': './binding.cjs' } }, null, 2)}\n`,
+);
 copyFileSync(join(root, 'native/addon/binding.cjs'), join(root, 'dist/cjs/binding.cjs'));
 writeFileSync(stamp, '');
 utimesSync(stamp, new Date(), new Date(latest));

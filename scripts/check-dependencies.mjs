@@ -40,5 +40,7 @@ for (const file of files(root)) {
   }
 }
 for (const p of problems) console.error(p);
-console.error(problems.length === 0 ? 'dependency directions: fine' : `dependency directions: ${problems.length} wrong`);
+console.error(
+  problems.length === 0 ? 'dependency directions: fine' : `dependency directions: ${problems.length} wrong`,
+);
 process.exit(problems.length === 0 ? 0 : 1);

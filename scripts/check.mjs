@@ -16,5 +16,9 @@ for (const [name, script, ...args] of steps) {
   wrong++;
   console.error(`check: ${name}\n${run.stdout}${run.stderr}`);
 }
-console.error(wrong === 0 ? 'check: types, lint, format, dependencies and package are fine' : `check: ${wrong} of ${steps.length} failed`);
+console.error(
+  wrong === 0
+    ? 'check: types, lint, format, dependencies and package are fine'
+    : `check: ${wrong} of ${steps.length} failed`,
+);
 process.exit(wrong === 0 ? 0 : 1);

@@ -16,7 +16,8 @@ function step(what, command, args) {
 }
 
 export function setup() {
-  const lock = join(root, 'package-lock.json'), installed = join(root, 'node_modules/.package-lock.json');
+  const lock = join(root, 'package-lock.json'),
+    installed = join(root, 'node_modules/.package-lock.json');
   if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs) {
     console.error('installing packages …');
     step('npm install', 'npm', ['install', '--no-audit', '--no-fund', '--loglevel=error']);

@@ -19,12 +19,17 @@ function count(name, ok) {
     console.error(`FAILED: ${name}`);
   }
 }
-const run = (script, ...rest) => spawnSync(process.execPath, [join(root, script), ...rest], { cwd: root, stdio: 'inherit' }).status === 0;
+const run = (script, ...rest) =>
+  spawnSync(process.execPath, [join(root, script), ...rest], { cwd: root, stdio: 'inherit' }).status === 0;
 
 if (!quick) {
   count('npm run check', run('scripts/check.mjs'));
   // The C++ tests print their own "N passed, N failed".
-  const native = spawnSync('npm', ['run', '--silent', 'test:native'], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const native = spawnSync('npm', ['run', '--silent', 'test:native'], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
   process.stdout.write(native.stdout.replace(/^(\d+ passed, \d+ failed)$/gm, 'native tests: $1'));
   process.stderr.write(native.stderr);
   const counts = /^(\d+) passed, (\d+) failed$/m.exec(native.stdout);
@@ -37,7 +42,14 @@ if (!quick) {
 
 const folder = mkdtempSync(join(tmpdir(), 'hessia-test-'));
 const report = join(folder, 'report.json');
-const ok = run('node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args.filter((a) => a !== '--quick'));
+const ok = run(
+  'node_modules/vitest/vitest.mjs',
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${report}`,
+  ...args.filter((a) => a !== '--quick'),
+);
 try {
   const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(report, 'utf8'));
   passed += numPassedTests;

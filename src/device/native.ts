@@ -49,7 +49,12 @@ export interface NativeDevice {
   /** Queues one run; `buffers[i]` from `byteOffsets[i]` on serves binding i. */
   run(program: NativeProgram, buffers: NativeBuffer[], byteOffsets: number[], token?: NativeToken): void;
   /** Like run, and resolves to seconds per instruction, in order. */
-  profile(program: NativeProgram, buffers: NativeBuffer[], byteOffsets: number[], token?: NativeToken): Promise<Float64Array>;
+  profile(
+    program: NativeProgram,
+    buffers: NativeBuffer[],
+    byteOffsets: number[],
+    token?: NativeToken,
+  ): Promise<Float64Array>;
 
   /** a·bᵀ, row-major a.rows × b.rows, accumulated in float64. */
   gram(dtype: FloatDType, length: number, a: Rows, b: Rows): Promise<Float64Array>;
@@ -62,7 +67,14 @@ export interface NativeDevice {
    */
   orthogonalize(dtype: FloatDType, length: number, basis: Rows, w: Rows): Promise<Float64Array>;
   /** Row r gets the numbers of stream `stream + r`: Philox4x32-10 keyed by (seed, stream), counter = element. */
-  random(dtype: FloatDType, length: number, target: Rows, distribution: Distribution, seed: number, stream: number): void;
+  random(
+    dtype: FloatDType,
+    length: number,
+    target: Rows,
+    distribution: Distribution,
+    seed: number,
+    stream: number,
+  ): void;
 
   /** Jobs waiting or running. */
   pending(): number;

@@ -1,7 +1,7 @@
 /** A compiled program on a device, with its constants; bindings are attached by name for each run. */
 import { InternalError } from '../base/errors.js';
-import { encodeProgram } from '../program/format.js';
 import type { Program } from '../program/format.js';
+import { encodeProgram } from '../program/format.js';
 import type { Device } from './device.js';
 import type { NativeBuffer, NativeProgram } from './native.js';
 
@@ -29,14 +29,18 @@ export class LoadedProgram {
     this.#device = device;
     this.#native = device.guard(() => device.native.load(encodeProgram(source.program), [...source.labels]));
     this.#constants = device.allocate(source.constants.byteLength);
-    device.guard(() => { device.native.write(this.#constants, 0, source.constants); });
+    device.guard(() => {
+      device.native.write(this.#constants, 0, source.constants);
+    });
   }
 
   /** Queues one run. 'constants' is attached by the program itself. */
   run(attachments: ReadonlyMap<string, Attachment>, signal: AbortSignal | undefined): void {
     const { buffers, offsets } = this.#bind(attachments);
     this.#device.withToken(signal, (token) => {
-      this.#device.guard(() => { this.#device.native.run(this.#native, buffers, offsets, token); });
+      this.#device.guard(() => {
+        this.#device.native.run(this.#native, buffers, offsets, token);
+      });
     });
   }
   /** Runs and resolves to the seconds each instruction took. */

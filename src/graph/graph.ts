@@ -1,3 +1,4 @@
+import { cached } from '../base/cached.js';
 import { ShapeError } from '../base/errors.js';
 import type { DType, Node, PrimitiveName, Primitives, Shape } from './node.js';
 import { sizeOf } from './node.js';
@@ -75,9 +76,7 @@ export class Graph {
     let key = '';
     for (const [name, value] of Object.entries(attributes)) {
       if (ArrayBuffer.isView(value)) {
-        let id = this.#dataIds.get(value);
-        if (id === undefined) this.#dataIds.set(value, (id = this.#nextData++));
-        key += `${name}=#${id};`;
+        key += `${name}=#${cached(this.#dataIds, value, () => this.#nextData++)};`;
       } else key += `${name}=${Object.is(value, -0) ? '-0' : String(value)};`;
     }
     return key;

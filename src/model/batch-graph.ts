@@ -24,9 +24,12 @@ export function batchGraph(objective: Objective, samples: number, dtype: FloatDT
   const { graph } = f;
   const own = graph.input('own', f.weight.shape, dtype);
   const { likelihood } = f.bound;
-  const random = likelihood && draws > 0 ? graph.input('random', [draws, ...likelihood.randomShape(f.output.shape)], dtype) : null;
+  const random =
+    likelihood && draws > 0 ? graph.input('random', [draws, ...likelihood.randomShape(f.output.shape)], dtype) : null;
   const places = new Map<Node, Placement>();
-  f.parameters.forEach((p, i) => { places.set(p, { binding: 'parameters', offset: objective.offsets[i] as number }); });
+  f.parameters.forEach((p, i) => {
+    places.set(p, { binding: 'parameters', offset: objective.offsets[i] as number });
+  });
   let bytes = 0;
   for (const leaf of [...f.inputs.values(), f.target, f.weight, own, random]) {
     if (!leaf) continue;

@@ -4,6 +4,7 @@
  * Each batch adds its share to the results, so whatever the batch size, the sum is the same mean. Data that fit stay
  * on the device; otherwise they are read again for every pass.
  */
+import { cached } from '../base/cached.js';
 import { toFloat32, toFloat64, toInt32 } from '../base/convert.js';
 import { InternalError } from '../base/errors.js';
 import { philoxNormal, philoxUniform } from '../base/philox.js';
@@ -63,7 +64,9 @@ export class Execution {
     this.parameters = this.device.allocate(objective.dimension * size);
     objective.parameters.forEach((p, i) => {
       const values = this.dtype === 'float32' ? Float32Array.from(p.values()) : Float64Array.from(p.values());
-      this.device.guard(() => { this.device.native.write(this.parameters, (objective.offsets[i] as number) * size, values); });
+      this.device.guard(() => {
+        this.device.native.write(this.parameters, (objective.offsets[i] as number) * size, values);
+      });
     });
   }
 
@@ -79,9 +82,9 @@ export class Execution {
   /** The graph of a batch; shared by all batches of its extent. */
   graph(batch: number): BatchGraph {
     const samples = this.extent(batch);
-    let known = this.#graphs.get(samples);
-    if (!known) this.#graphs.set(samples, (known = batchGraph(this.objective, samples, this.dtype, this.#labels?.draws ?? 0)));
-    return known;
+    return cached(this.#graphs, samples, () =>
+      batchGraph(this.objective, samples, this.dtype, this.#labels?.draws ?? 0),
+    );
   }
 
   /** Compiles and loads a program over leaves of `graph` and the further placed nodes. */
@@ -112,25 +115,40 @@ export class Execution {
 
   async #fill(batch: number, graph: BatchGraph, buffer: NativeBuffer): Promise<void> {
     const { objective } = this;
-    const start = batch * objective.batchSize, count = objective.samplesOf(batch);
+    const start = batch * objective.batchSize,
+      count = objective.samplesOf(batch);
     const { inputs, target } = await objective.data.batch(start, count);
     const put = (leaf: Node, values: ArrayLike<number>): void => {
       const typed = typedArray(leaf, values);
       const at = (graph.places.get(leaf)?.offset ?? 0) * bytesPerElement[leaf.dtype];
-      this.device.guard(() => { this.device.native.write(buffer, at, typed); });
+      this.device.guard(() => {
+        this.device.native.write(buffer, at, typed);
+      });
     };
     for (const [name, leaf] of graph.inputs) {
       const array = inputs.get(objective.dataName(name));
       if (!array) throw new InternalError(`the data gave no '${name}'`);
-      const values = leaf.dtype === 'float32' ? toFloat32(array) : leaf.dtype === 'float64' ? toFloat64(array)
-        : toInt32(array, (i) => `input '${name}', element ${i}`);
+      const values =
+        leaf.dtype === 'float32'
+          ? toFloat32(array)
+          : leaf.dtype === 'float64'
+            ? toFloat64(array)
+            : toInt32(array, (i) => `input '${name}', element ${i}`);
       put(leaf, values);
     }
     if (graph.target && target) put(graph.target, objective.targets(target, start));
     const counts = this.#counts;
     if (graph.target) {
-      put(graph.weight, Array.from({ length: graph.samples }, (_, i) => (i < count ? 1 / this.#total : 0)));
-      put(graph.own, Array.from({ length: graph.samples }, (_, i) => (i < count && (counts[start + i] as number) > 0 ? 1 / (counts[start + i] as number) : 0)));
+      put(
+        graph.weight,
+        Array.from({ length: graph.samples }, (_, i) => (i < count ? 1 / this.#total : 0)),
+      );
+      put(
+        graph.own,
+        Array.from({ length: graph.samples }, (_, i) =>
+          i < count && (counts[start + i] as number) > 0 ? 1 / (counts[start + i] as number) : 0,
+        ),
+      );
     } else {
       put(graph.weight, [count / objective.samples]);
       put(graph.own, [1]);
@@ -155,7 +173,11 @@ export class Execution {
   /** The attachments every program of this execution has, with scratch enough for `program`. */
   attachments(program: LoadedProgram, data: NativeBuffer): Map<string, Attachment> {
     const whole = (buffer: NativeBuffer): Attachment => ({ buffer, byteOffset: 0 });
-    return new Map([['parameters', whole(this.parameters)], ['data', whole(data)], ['scratch', whole(this.scratch(program.source.scratchBytes))]]);
+    return new Map([
+      ['parameters', whole(this.parameters)],
+      ['data', whole(data)],
+      ['scratch', whole(this.scratch(program.source.scratchBytes))],
+    ]);
   }
   /** One scratch serves all programs: the queue runs them one after another. */
   scratch(bytes: number): NativeBuffer {
@@ -179,10 +201,17 @@ export class Execution {
 /** In the leaf's type; a short last batch is filled up with copies of its last sample, which are as harmless as that one. */
 function typedArray(leaf: Node, values: ArrayLike<number>): Float32Array | Float64Array | Int32Array | Uint8Array {
   const length = sizeOf(leaf.shape);
-  const out = leaf.dtype === 'float32' ? new Float32Array(length) : leaf.dtype === 'float64' ? new Float64Array(length)
-    : leaf.dtype === 'int32' ? new Int32Array(length) : new Uint8Array(length);
+  const out =
+    leaf.dtype === 'float32'
+      ? new Float32Array(length)
+      : leaf.dtype === 'float64'
+        ? new Float64Array(length)
+        : leaf.dtype === 'int32'
+          ? new Int32Array(length)
+          : new Uint8Array(length);
   out.set(values);
   const perSample = length / (leaf.shape[0] ?? 1);
-  for (let at = values.length; at < length; at += perSample) out.copyWithin(at, values.length - perSample, values.length);
+  for (let at = values.length; at < length; at += perSample)
+    out.copyWithin(at, values.length - perSample, values.length);
   return out;
 }

@@ -75,7 +75,9 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
 function findClassAxis(output: Shape, target: Shape, given: number | undefined): number {
   const fits = (axis: number): boolean => output.filter((_, i) => i !== axis).join() === target.join();
   const refuse = (): never => {
-    throw new ShapeError(`cross-entropy: a target of shape [${target}] does not fit an output of shape [${output}]${given === undefined ? '' : ` with classes along axis ${given}`}`);
+    throw new ShapeError(
+      `cross-entropy: a target of shape [${target}] does not fit an output of shape [${output}]${given === undefined ? '' : ` with classes along axis ${given}`}`,
+    );
   };
   if (output.length < 2) return refuse();
   if (given !== undefined) {
@@ -84,7 +86,9 @@ function findClassAxis(output: Shape, target: Shape, given: number | undefined):
   }
   const last = output.length - 1;
   if (last > 1 && fits(1) && fits(last))
-    throw new InputError(`cross-entropy: classes may lie along axis 1 or ${last} of the output [${output}]; say which with --class-axis`);
+    throw new InputError(
+      `cross-entropy: classes may lie along axis 1 or ${last} of the output [${output}]; say which with --class-axis`,
+    );
   return fits(1) ? 1 : fits(last) ? last : refuse();
 }
 
@@ -114,7 +118,8 @@ function boundCrossEntropy(classes: number, axis: number, ignoreIndex: number): 
         const p = ops.div(exponentials, total);
         const draws = random.shape[0] as number;
         const all = ops.broadcastTo(p, [draws, ...p.shape]);
-        const below = ops.broadcastTo(ops.cumsum(p, axis, true), all.shape), upTo = ops.broadcastTo(ops.cumsum(p, axis), all.shape);
+        const below = ops.broadcastTo(ops.cumsum(p, axis, true), all.shape),
+          upTo = ops.broadcastTo(ops.cumsum(p, axis), all.shape);
         const u = ops.broadcastTo(ops.expandDims(random, axis + 1), all.shape);
         // the last class takes what rounding leaves between the last partial sum and 1
         const last = ops.eq(output.graph.iota(axis + 1, all.shape), output.graph.fill(classes - 1, all.shape, 'int32'));
@@ -123,7 +128,8 @@ function boundCrossEntropy(classes: number, axis: number, ignoreIndex: number): 
       },
       root(output, v) {
         const { exponentials, total } = softmaxParts(output, axis);
-        const p = ops.div(exponentials, total), r = ops.sqrt(p);
+        const p = ops.div(exponentials, total),
+          r = ops.sqrt(p);
         const u = mul(r, sub(v, ops.reduceSum(mul(p, v), [axis], true)));
         return sub(mul(r, u), mul(p, ops.reduceSum(mul(r, u), [axis], true)));
       },
@@ -133,13 +139,17 @@ function boundCrossEntropy(classes: number, axis: number, ignoreIndex: number): 
 }
 
 function sameShape(name: string, output: Shape, target: Shape): void {
-  if (output.join() !== target.join()) throw new ShapeError(`${name}: a target of shape [${target}] does not fit an output of shape [${output}]`);
+  if (output.join() !== target.join())
+    throw new ShapeError(`${name}: a target of shape [${target}] does not fit an output of shape [${output}]`);
 }
 
 /** (output − target)², mean over elements. As a likelihood: normal with variance ½, whose Fisher is the Gauss–Newton matrix. */
 export function meanSquaredError(): Loss {
   const bound: BoundLoss = {
-    terms: (output, target) => { const r = sub(output, target); return perSample(mul(r, r)); },
+    terms: (output, target) => {
+      const r = sub(output, target);
+      return perSample(mul(r, r));
+    },
     count: (target) => target.length,
     check: () => null,
     likelihood: {
@@ -151,7 +161,14 @@ export function meanSquaredError(): Loss {
       mask: () => null,
     },
   };
-  return { name: 'mse', target: 'float', bind: (output, target) => { sameShape('mse', output, target); return bound; } };
+  return {
+    name: 'mse',
+    target: 'float',
+    bind: (output, target) => {
+      sameShape('mse', output, target);
+      return bound;
+    },
+  };
 }
 
 /** log(1 + e^z) − t·z, mean over elements; targets in [0, 1]. */
@@ -175,7 +192,14 @@ export function binaryCrossEntropy(): Loss {
       mask: () => null,
     },
   };
-  return { name: 'bce-with-logits', target: 'float', bind: (output, target) => { sameShape('bce-with-logits', output, target); return bound; } };
+  return {
+    name: 'bce-with-logits',
+    target: 'float',
+    bind: (output, target) => {
+      sameShape('bce-with-logits', output, target);
+      return bound;
+    },
+  };
 }
 
 /** The model's own scalar output is the loss, a mean over axis 0. Batches are weighted by their samples. */
@@ -186,10 +210,15 @@ export function outputLoss(): Loss {
 
 export function lossByName(name: string, classAxis?: number): Loss {
   switch (name) {
-    case 'cross-entropy': return crossEntropy({ classAxis });
-    case 'mse': return meanSquaredError();
-    case 'bce-with-logits': return binaryCrossEntropy();
-    case 'output': return outputLoss();
-    default: throw new InputError(`unknown loss '${name}'; use cross-entropy, mse, bce-with-logits or output`);
+    case 'cross-entropy':
+      return crossEntropy({ classAxis });
+    case 'mse':
+      return meanSquaredError();
+    case 'bce-with-logits':
+      return binaryCrossEntropy();
+    case 'output':
+      return outputLoss();
+    default:
+      throw new InputError(`unknown loss '${name}'; use cross-entropy, mse, bce-with-logits or output`);
   }
 }

@@ -56,14 +56,27 @@ export class Objective {
     this.model = model;
     this.loss = loss;
     this.data = data;
-    const chosen = new Set(selectByGlobs(model.parameters.map((p) => p.name), choice.parameters ?? [], choice.freeze ?? [], 'parameter'));
+    const chosen = new Set(
+      selectByGlobs(
+        model.parameters.map((p) => p.name),
+        choice.parameters ?? [],
+        choice.freeze ?? [],
+        'parameter',
+      ),
+    );
     this.parameters = model.parameters.filter((p) => chosen.has(p.name));
-    if (this.parameters.length === 0) throw new InputError(`${model.source} has no parameter to differentiate; see hessia info`);
+    if (this.parameters.length === 0)
+      throw new InputError(`${model.source} has no parameter to differentiate; see hessia info`);
     let dimension = 0;
-    this.offsets = this.parameters.map((p) => { const at = dimension; dimension += sizeOf(p.shape); return at; });
+    this.offsets = this.parameters.map((p) => {
+      const at = dimension;
+      dimension += sizeOf(p.shape);
+      return at;
+    });
     this.dimension = dimension;
     for (const p of this.parameters) {
-      if (!p.values().every(Number.isFinite)) throw new InputError(`parameter '${p.name}' of ${model.source} holds NaN or infinity`);
+      if (!p.values().every(Number.isFinite))
+        throw new InputError(`parameter '${p.name}' of ${model.source} holds NaN or infinity`);
     }
     this.samples = takeSamples(samples, data.samples);
     this.batchSize = chooseBatch(batchSize, model, this.samples);
@@ -72,7 +85,9 @@ export class Objective {
     this.#inner = scalar ? output : undefined;
     this.#inputs = matchInputs(model, data);
     if (loss.target !== null && !data.target)
-      throw new InputError(`the loss ${loss.name} needs targets: add an array named 'target' to the data, or give --target`);
+      throw new InputError(
+        `the loss ${loss.name} needs targets: add an array named 'target' to the data, or give --target`,
+      );
   }
 
   get batches(): number {
@@ -95,7 +110,10 @@ export class Objective {
     const inputs = new Map<string, Node>();
     for (const input of this.model.inputs) {
       const { shape } = this.#inputs.get(input.name) as InputArray;
-      inputs.set(input.name, graph.input(`data/${input.name}`, [samples, ...shape], isFloat(input.dtype) ? dtype : input.dtype));
+      inputs.set(
+        input.name,
+        graph.input(`data/${input.name}`, [samples, ...shape], isFloat(input.dtype) ? dtype : input.dtype),
+      );
     }
     const parameters = this.parameters.map((p) => graph.input(`parameter/${p.name}`, p.shape, dtype));
     const named = new Map(this.parameters.map((p, i) => [p.name, parameters[i] as Node]));
@@ -103,16 +121,23 @@ export class Objective {
     const values = this.model.build({ graph, dtype, inputs, parameters: named, also });
     const output = values.get(this.#output);
     if (!output) throw new InputError(`${this.model.source} has no output '${this.#output}'`);
-    if (!isFloat(output.dtype)) throw new InputError(`output '${this.#output}' is ${output.dtype}, which has no derivative`);
+    if (!isFloat(output.dtype))
+      throw new InputError(`output '${this.#output}' is ${output.dtype}, which has no derivative`);
     if (this.loss.target === null) {
       const inner = this.#inner === undefined ? output : values.get(this.#inner);
       if (!inner) throw new InputError(`${this.model.source} has no value '${this.#inner}'`);
       return { ...this.#scalar(graph, samples, parameters, inputs, output), output: inner };
     }
     if (output.shape[0] !== samples)
-      throw new ShapeError(`output '${this.#output}' of shape [${output.shape}] does not count the ${samples} samples of a batch along axis 0`);
+      throw new ShapeError(
+        `output '${this.#output}' of shape [${output.shape}] does not count the ${samples} samples of a batch along axis 0`,
+      );
     const spec = this.data.target as ArraySpec;
-    const target = graph.input('target', targetShape(this.loss, samples, spec.sampleShape, output.shape), this.loss.target === 'int32' ? 'int32' : dtype);
+    const target = graph.input(
+      'target',
+      targetShape(this.loss, samples, spec.sampleShape, output.shape),
+      this.loss.target === 'int32' ? 'int32' : dtype,
+    );
     const bound = this.loss.bind(output.shape, target.shape);
     const weight = graph.input('weight', [samples], dtype);
     const loss = ops.reduceSum(ops.mul(weight, bound.terms(output, target)));
@@ -124,7 +149,17 @@ export class Objective {
       throw new ShapeError(`--loss output needs a scalar output, but '${this.#output}' has shape [${output.shape}]`);
     const weight = graph.input('weight', [], output.dtype);
     const bound = this.loss.bind(output.shape, []);
-    return { graph, samples, parameters, inputs, target: null, weight, output, bound, loss: ops.mul(weight, ops.reshape(output, [])) };
+    return {
+      graph,
+      samples,
+      parameters,
+      inputs,
+      target: null,
+      weight,
+      output,
+      bound,
+      loss: ops.mul(weight, ops.reshape(output, [])),
+    };
   }
 
   /**
@@ -167,12 +202,14 @@ export class Objective {
 
 function takeSamples(wanted: number | undefined, there: number): number {
   if (wanted === undefined) return there;
-  if (!Number.isInteger(wanted) || wanted < 1) throw new InputError(`the number of samples must be a whole number of at least 1, got ${wanted}`);
+  if (!Number.isInteger(wanted) || wanted < 1)
+    throw new InputError(`the number of samples must be a whole number of at least 1, got ${wanted}`);
   if (wanted > there) throw new InputError(`${wanted} samples were asked for, but the data holds ${there}`);
   return wanted;
 }
 function chooseBatch(wanted: number | undefined, model: Model, samples: number): number {
-  if (wanted !== undefined && (!Number.isInteger(wanted) || wanted < 1)) throw new InputError(`the batch size must be a whole number of at least 1, got ${wanted}`);
+  if (wanted !== undefined && (!Number.isInteger(wanted) || wanted < 1))
+    throw new InputError(`the batch size must be a whole number of at least 1, got ${wanted}`);
   // A file that is tied to its batch size runs at that size, filled up with zero-weight samples.
   if (model.fixedBatch !== null) return model.fixedBatch;
   return Math.min(wanted ?? 256, samples);
@@ -180,7 +217,8 @@ function chooseBatch(wanted: number | undefined, model: Model, samples: number):
 function chooseOutput(model: Model, wanted: string | undefined): string {
   const names = model.outputs.map((o) => o.name);
   if (wanted !== undefined) {
-    if (!names.includes(wanted)) throw new InputError(`${model.source} has no output '${wanted}'; it has ${names.join(', ')}`);
+    if (!names.includes(wanted))
+      throw new InputError(`${model.source} has no output '${wanted}'; it has ${names.join(', ')}`);
     return wanted;
   }
   const first = names[0];
@@ -200,12 +238,16 @@ function matchInputs(model: Model, data: Dataset): Map<string, InputArray> {
     const only = model.inputs.length === 1 && there.length === 1 ? there[0] : undefined;
     const name = there.includes(input.name) ? input.name : only;
     if (name === undefined)
-      throw new InputError(`the model's input '${input.name}' is not in the data, which has ${there.map((n) => `'${n}'`).join(', ') || 'no arrays'}`);
+      throw new InputError(
+        `the model's input '${input.name}' is not in the data, which has ${there.map((n) => `'${n}'`).join(', ') || 'no arrays'}`,
+      );
     const spec = data.inputs.get(name) as ArraySpec;
     const wanted = input.shape.slice(1);
     const shape = fitSampleShape(spec.sampleShape, wanted);
     if (!shape)
-      throw new ShapeError(`input '${input.name}' wants samples of shape [${wanted.map((d) => d ?? '?')}], the data's '${name}' has [${spec.sampleShape}]`);
+      throw new ShapeError(
+        `input '${input.name}' wants samples of shape [${wanted.map((d) => d ?? '?')}], the data's '${name}' has [${spec.sampleShape}]`,
+      );
     found.set(input.name, { name, shape });
   }
   return found;

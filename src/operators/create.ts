@@ -48,20 +48,35 @@ function deviceOf({ device, threads }: CurvatureOptions): Device {
 }
 
 /** The objective on its device: parameters and data uploaded as they are needed. */
-export function execute(f: MeanLoss, options: CurvatureOptions, labels?: { draws: number; seed: number }): Promise<Execution> {
+export function execute(
+  f: MeanLoss,
+  options: CurvatureOptions,
+  labels?: { draws: number; seed: number },
+): Promise<Execution> {
   const budget = memoryBudget(options.memory);
   return Execution.create(new Objective(f, options), {
-    device: deviceOf(options), dtype: options.dtype ?? 'float32', labels, dataBudget: 0.2 * budget,
+    device: deviceOf(options),
+    dtype: options.dtype ?? 'float32',
+    labels,
+    dataBudget: 0.2 * budget,
   });
 }
 
 /** Any of the curvature matrices by name. */
-export async function curvature(name: CurvatureName, f: MeanLoss, options: CurvatureOptions = {}): Promise<CurvatureOperator> {
+export async function curvature(
+  name: CurvatureName,
+  f: MeanLoss,
+  options: CurvatureOptions = {},
+): Promise<CurvatureOperator> {
   const { fisherSamples = 1, seed = 0 } = options;
-  if (!Number.isInteger(fisherSamples) || fisherSamples < 1) throw new InputError(`fisherSamples must be a whole number of at least 1, not ${fisherSamples}`);
+  if (!Number.isInteger(fisherSamples) || fisherSamples < 1)
+    throw new InputError(`fisherSamples must be a whole number of at least 1, not ${fisherSamples}`);
   const execution = await execute(f, options, name === 'fisher' ? { draws: fisherSamples, seed } : undefined);
   try {
-    return await CurvatureOperator.create(name, execution, { memory: memoryBudget(options.memory), block: options.block });
+    return await CurvatureOperator.create(name, execution, {
+      memory: memoryBudget(options.memory),
+      block: options.block,
+    });
   } catch (error) {
     execution.dispose();
     throw error;
@@ -69,19 +84,25 @@ export async function curvature(name: CurvatureName, f: MeanLoss, options: Curva
 }
 
 /** H = ∇²f. */
-export const hessian = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> => curvature('hessian', f, options);
+export const hessian = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> =>
+  curvature('hessian', f, options);
 /** G = JᵀSJ with S the Hessian of the loss at the model output. */
-export const gaussNewton = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> => curvature('gauss-newton', f, options);
+export const gaussNewton = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> =>
+  curvature('gauss-newton', f, options);
 /** F with labels drawn from the model; its expectation is the Gauss–Newton matrix. */
-export const fisher = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> => curvature('fisher', f, options);
+export const fisher = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> =>
+  curvature('fisher', f, options);
 /** F by the exact root of S (type 2). */
-export const exactFisher = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> => curvature('fisher-exact', f, options);
+export const exactFisher = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> =>
+  curvature('fisher-exact', f, options);
 /** (1/N) Σ ∇ℓₙ∇ℓₙᵀ at the true labels. */
-export const empiricalFisher = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> => curvature('empirical-fisher', f, options);
+export const empiricalFisher = (f: MeanLoss, options?: CurvatureOptions): Promise<CurvatureOperator> =>
+  curvature('empirical-fisher', f, options);
 
 /** The mean loss and its gradient, in float64 numbers whatever the dtype; by parameter name and as one vector. */
 export async function lossAndGradient(
-  f: MeanLoss, options: CurvatureOptions & { signal?: AbortSignal | undefined } = {},
+  f: MeanLoss,
+  options: CurvatureOptions & { signal?: AbortSignal | undefined } = {},
 ): Promise<{ loss: number; gradient: Float64Array; norm: number }> {
   const execution = await execute(f, options);
   try {

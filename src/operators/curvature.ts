@@ -8,6 +8,7 @@
  * the tangent program then runs once per block of k vectors. Where the residuals of a batch are not kept, one program
  * computes both in lockstep, which needs less memory than keeping them for a moment.
  */
+import { cached } from '../base/cached.js';
 import { OutOfMemoryError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 import type { Block } from '../device/block.js';
@@ -53,9 +54,18 @@ export class CurvatureOperator extends OperatorBase {
   private constructor(name: CurvatureName, execution: Execution, fingerprint: string, layout: Layout) {
     const { objective } = execution;
     super({
-      rows: objective.dimension, columns: objective.dimension, dtype: execution.dtype, device: execution.device,
-      symmetric: true, positiveSemidefinite: name !== 'hessian', maxBlock: layout.plan.block, fingerprint,
-      scaling: name === 'empirical-fisher' ? `mean over ${objective.samples} samples` : `mean loss over ${objective.samples} samples`,
+      rows: objective.dimension,
+      columns: objective.dimension,
+      dtype: execution.dtype,
+      device: execution.device,
+      symmetric: true,
+      positiveSemidefinite: name !== 'hessian',
+      maxBlock: layout.plan.block,
+      fingerprint,
+      scaling:
+        name === 'empirical-fisher'
+          ? `mean over ${objective.samples} samples`
+          : `mean loss over ${objective.samples} samples`,
     });
     this.name = name;
     this.execution = execution;
@@ -68,11 +78,27 @@ export class CurvatureOperator extends OperatorBase {
    * @param memory bytes to stay within, for everything but the caller's vectors
    * @param block products at a time; chosen by the budget if absent
    */
-  static async create(name: CurvatureName, execution: Execution, options: { memory: number; block?: number | undefined }): Promise<CurvatureOperator> {
+  static async create(
+    name: CurvatureName,
+    execution: Execution,
+    options: { memory: number; block?: number | undefined },
+  ): Promise<CurvatureOperator> {
     const { objective } = execution;
-    const parts = [objective.model.fingerprint, await objective.data.fingerprint(), name, objective.loss.name, objective.samples, execution.dtype,
-      objective.parameters.map((p) => p.name).join()];
-    return new CurvatureOperator(name, execution, parts.join('|'), layOut(name, execution, options.memory, options.block));
+    const parts = [
+      objective.model.fingerprint,
+      await objective.data.fingerprint(),
+      name,
+      objective.loss.name,
+      objective.samples,
+      execution.dtype,
+      objective.parameters.map((p) => p.name).join(),
+    ];
+    return new CurvatureOperator(
+      name,
+      execution,
+      parts.join('|'),
+      layOut(name, execution, options.memory, options.block),
+    );
   }
 
   protected async multiply(input: Block, output: Block, { signal }: ApplyOptions): Promise<void> {
@@ -127,9 +153,7 @@ export class CurvatureOperator extends OperatorBase {
 
   #linearised(b: number): Linearised {
     const extent = this.execution.extent(b);
-    let known = this.#linear.get(extent);
-    if (!known) this.#linear.set(extent, (known = linearise(this.name, this.execution.graph(b))));
-    return known;
+    return cached(this.#linear, extent, () => linearise(this.name, this.execution.graph(b)));
   }
   #keep(b: number, linear: Linearised, data: NativeBuffer, signal: AbortSignal | undefined): NativeBuffer {
     const known = this.#kept.get(b);
@@ -139,8 +163,7 @@ export class CurvatureOperator extends OperatorBase {
       this.#kept.delete(b);
     } else if (known) return known.buffer;
     const key = `primal ${linear.graph.samples}`;
-    let program = this.#programs.get(key);
-    if (!program) this.#programs.set(key, (program = this.execution.loadCompiled(compilePrimal(linear))));
+    const program = cached(this.#programs, key, () => this.execution.loadCompiled(compilePrimal(linear)));
     const buffer = this.device.allocate(Math.max(64, linear.residualBytes));
     const attached = this.execution.attachments(program, data);
     attached.set('residuals', { buffer, byteOffset: 0 });
@@ -150,9 +173,7 @@ export class CurvatureOperator extends OperatorBase {
   }
   #program(linear: Linearised, k: number, mode: 'retained' | 'lockstep'): LoadedProgram {
     const key = `${mode} ${linear.graph.samples} ${k}`;
-    let known = this.#programs.get(key);
-    if (!known) this.#programs.set(key, (known = this.execution.loadCompiled(compileTangent(linear, k, mode))));
-    return known;
+    return cached(this.#programs, key, () => this.execution.loadCompiled(compileTangent(linear, k, mode)));
   }
 
   override dispose(): void {
@@ -185,8 +206,23 @@ function layOut(name: CurvatureName, execution: Execution, budget: number, wante
   if (one.scratchBytes + first.residualBytes > room) {
     const least = lockstepOne().scratchBytes;
     if (least > room)
-      throw new OutOfMemoryError(`a product needs ${formatBytes(fixed + least)}, but the budget is ${formatBytes(budget)}; use a smaller --batch-size or a larger --memory`);
-    return { first, flops, plan: { budget, parameters, data, residuals: first.residualBytes, batches: objective.batches, kept: 0, block: 1, scratch: least } };
+      throw new OutOfMemoryError(
+        `a product needs ${formatBytes(fixed + least)}, but the budget is ${formatBytes(budget)}; use a smaller --batch-size or a larger --memory`,
+      );
+    return {
+      first,
+      flops,
+      plan: {
+        budget,
+        parameters,
+        data,
+        residuals: first.residualBytes,
+        batches: objective.batches,
+        kept: 0,
+        block: 1,
+        scratch: least,
+      },
+    };
   }
   const fits = Math.floor((room * 0.8 - first.residualBytes - one.scratchBytes) / perProduct) + 1;
   const block = wanted ?? Math.max(1, Math.min(largestBlock, fits));
@@ -195,5 +231,18 @@ function layOut(name: CurvatureName, execution: Execution, budget: number, wante
   let kept = Math.max(0, Math.min(objective.batches, Math.floor(left / Math.max(1, first.residualBytes))));
   // lockstep needs the primal's scratch as well; when some batches use it, leave room for that
   if (kept < objective.batches) kept = Math.max(0, kept - 1);
-  return { first, flops, plan: { budget, parameters, data, residuals: first.residualBytes, batches: objective.batches, kept, block, scratch } };
+  return {
+    first,
+    flops,
+    plan: {
+      budget,
+      parameters,
+      data,
+      residuals: first.residualBytes,
+      batches: objective.batches,
+      kept,
+      block,
+      scratch,
+    },
+  };
 }

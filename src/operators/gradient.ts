@@ -33,7 +33,10 @@ export class GradientEvaluator {
       out.zero();
       const loss = await this.#pass(out, options.signal);
       const norm = (await out.norms())[0] as number;
-      if (!Number.isFinite(norm)) throw new ComputationError('the gradient is not finite; try --dtype float64, or look for overflow in the model');
+      if (!Number.isFinite(norm))
+        throw new ComputationError(
+          'the gradient is not finite; try --dtype float64, or look for overflow in the model',
+        );
       return { loss, gradient: out, norm };
     } catch (error) {
       if (!options.output) out.dispose();
@@ -67,7 +70,8 @@ export class GradientEvaluator {
       await device.guardAsync(() => device.native.read(losses, 0, values));
       let loss = 0;
       for (const v of values) loss += v;
-      if (!Number.isFinite(loss)) throw new ComputationError(`the loss is ${loss}; try --dtype float64, or look for overflow in the model`);
+      if (!Number.isFinite(loss))
+        throw new ComputationError(`the loss is ${loss}; try --dtype float64, or look for overflow in the model`);
       return loss;
     } finally {
       losses.dispose();

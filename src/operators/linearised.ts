@@ -49,7 +49,12 @@ function hessianProduct(graph: BatchGraph, along: ReadonlyMap<Node, Node>): (Nod
   let next = 0;
   return gradients.map((g) => (g ? (moved[next++] ?? null) : null));
 }
-function metricProduct(name: MetricName, graph: BatchGraph, tangents: readonly Node[], along: ReadonlyMap<Node, Node>): (Node | null)[] {
+function metricProduct(
+  name: MetricName,
+  graph: BatchGraph,
+  tangents: readonly Node[],
+  along: ReadonlyMap<Node, Node>,
+): (Node | null)[] {
   const [jv] = jvp([graph.output], along);
   if (!jv) throw new InputError('the model output does not depend on the chosen parameters');
   const sjv = metric(name, graph, jv);
@@ -80,8 +85,15 @@ export function compileTangent(linear: Linearised, k: number, mode: 'retained' |
     inputs.set(block, at('tangents', i));
   });
   const live = linear.results.flatMap((node, i) => (node ? [{ node, i }] : []));
-  const batched = batch(live.map(({ node }) => node), leaves, k);
-  const outputs: OutputPlacement[] = batched.map(({ node }, j) => ({ node, accumulate: true, ...at('results', live[j]?.i as number) }));
+  const batched = batch(
+    live.map(({ node }) => node),
+    leaves,
+    k,
+  );
+  const outputs: OutputPlacement[] = batched.map(({ node }, j) => ({
+    node,
+    accumulate: true,
+    ...at('results', live[j]?.i as number),
+  }));
   return compile({ inputs, outputs });
 }
-

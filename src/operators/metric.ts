@@ -21,19 +21,26 @@ const { mul } = ops;
 
 /** x with axes appended until its shape broadcasts with `like` from the first axis on */
 const leading = (x: Node, like: Node): Node =>
-  ops.broadcast(x, like.shape, x.shape.map((_, i) => i));
+  ops.broadcast(
+    x,
+    like.shape,
+    x.shape.map((_, i) => i),
+  );
 
 /** S·v for a tangent v of the output; null if the loss does not depend on the output. */
 export function metric(name: MetricName, f: BatchGraph, v: Node): Node | null {
   switch (name) {
     case 'gauss-newton': {
       if (f.target === null && sizeOf(f.output.shape) === 1)
-        throw new InputError('gauss-newton of a model that ends in its own loss needs --model-output, the value before the loss');
+        throw new InputError(
+          'gauss-newton of a model that ends in its own loss needs --model-output, the value before the loss',
+        );
       const [g] = gradient(f.loss, [f.output]);
       return g ? (jvp([g], new Map([[f.output, v]]))[0] ?? null) : null;
     }
     case 'empirical-fisher': {
-      if (!f.target) throw new InputError('the empirical Fisher needs a loss over samples; with --loss output there is none');
+      if (!f.target)
+        throw new InputError('the empirical Fisher needs a loss over samples; with --loss output there is none');
       const [g] = gradient(ops.reduceSum(mul(f.own, f.bound.terms(f.output, f.target))), [f.output]);
       if (!g) return null;
       const inner = ops.reduceSum(mul(g, v), g.shape.map((_, i) => i).slice(1));
@@ -46,14 +53,19 @@ export function metric(name: MetricName, f: BatchGraph, v: Node): Node | null {
       if (!f.random) throw new InputError('the Fisher needs drawn labels');
       const draws = f.random.shape[0] as number;
       const g = drawn(f.output, f.random);
-      const along = ops.reduceSum(mul(g, ops.broadcastTo(v, g.shape)), labelAxes.map((a) => a + 1), true);
+      const along = ops.reduceSum(
+        mul(g, ops.broadcastTo(v, g.shape)),
+        labelAxes.map((a) => a + 1),
+        true,
+      );
       return weighted(f, mul(1 / draws, ops.reduceSum(mul(g, along), [0])));
     }
   }
 }
 
 function likelihoodOf(f: BatchGraph): Likelihood {
-  if (!f.bound.likelihood) throw new InputError('a Fisher needs a loss that is a likelihood: cross-entropy, mse or bce-with-logits');
+  if (!f.bound.likelihood)
+    throw new InputError('a Fisher needs a loss that is a likelihood: cross-entropy, mse or bce-with-logits');
   return f.bound.likelihood;
 }
 /** times each sample's weight, and 0 where a term does not count */

@@ -9,6 +9,6 @@ export { lanczos, type LanczosOptions, type LanczosRun, type Tridiagonal } from 
 export type { Progress, RunOptions } from './progress.js';
 export { type Quadrature, quadrature } from './quadrature.js';
 export { spectrum, type SpectrumOptions, type SpectrumResult } from './spectrum.js';
-export { type Estimate } from './statistics.js';
+export type { Estimate } from './statistics.js';
 export { functionTrace, type FunctionTraceOptions, matrixFunctions, trace, type TraceMethod, type TraceOptions, type TraceResult } from './trace.js';
 export { tridiagonalEigen, type TridiagonalEigen } from './tridiagonal.js';

@@ -3,6 +3,7 @@
  *
  * Binding 0 is scratch, binding 1 the constants; the caller places inputs and outputs in bindings of its own.
  */
+import { cached } from '../base/cached.js';
 import { InternalError } from '../base/errors.js';
 import type { Node } from '../graph/index.js';
 import { describe, isOp } from '../graph/index.js';
@@ -63,8 +64,7 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
   const bindingStorage = new Map<number, Storage>();
   const placed = (p: Placement, node: Node): Window => {
     const binding = bindingIndex(p.binding);
-    let storage = bindingStorage.get(binding);
-    if (!storage) bindingStorage.set(binding, (storage = storageOf(0, binding)));
+    const storage = cached(bindingStorage, binding, () => storageOf(0, binding));
     const strides = p.strides ?? contiguousStrides(node.shape);
     return { storage, dtype: node.dtype, offset: p.offset ?? 0, shape: node.shape, strides };
   };

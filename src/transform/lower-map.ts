@@ -35,7 +35,9 @@ export function mapStep(
   };
   for (const n of unit.elementwise) registers.set(n, operation(n, register, emit));
 
-  const shape = unit.elementwise[0]?.shape ?? (unit.reductions[0]?.inputs[0] as Node).shape;
+  const over = unit.elementwise[0] ?? unit.reductions[0]?.inputs[0];
+  if (!over) throw new InternalError('map: an empty unit');
+  const { shape } = over;
   const reducedAxes = unit.reductions[0] ? (unit.reductions[0].attributes as { axes: readonly number[] }).axes : [];
   const outputs = results.map((n) => {
     const { window: w, accumulate } = destination(n);

@@ -188,6 +188,6 @@ export const elementwiseRules = {
     shape: same,
     jvp: 'zero',
     transpose: 'notLinear',
-    batch: (node, inputs, batched, size) => ops.stopGradient(lead(operand(inputs, 0), batched[0], size)),
+    batch: (_node, inputs, batched, size) => ops.stopGradient(lead(operand(inputs, 0), batched[0], size)),
   } satisfies Rules<'stopGradient'>,
 };

@@ -6,7 +6,7 @@ import type { Rules } from '../rules.js';
 import { lead, operand } from './common.js';
 
 const integer = (index: Node | undefined): Node => {
-  if (!index || index.dtype !== 'int32') throw new ShapeError(`an index must be int32, got ${index ? describe(index) : 'nothing'}`);
+  if (index?.dtype !== 'int32') throw new ShapeError(`an index must be int32, got ${index ? describe(index) : 'nothing'}`);
   return index;
 };
 
