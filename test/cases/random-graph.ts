@@ -8,7 +8,7 @@
 import { evaluate, type Value } from '../../src/graph/evaluate.js';
 import type { DType, Node, Shape } from '../../src/graph/index.js';
 import { Graph, isFloat, isOp, ops, sizeOf } from '../../src/graph/index.js';
-import { Chance } from './random.js';
+import type { Chance } from './random.js';
 
 export interface RandomGraph {
   readonly graph: Graph;

@@ -29,7 +29,7 @@ function directions(c: Instance, name: string): { nodes: Node[]; values: Vector[
 /** the leaves moved by h along directions */
 function moved(c: Instance, h: number, along: readonly Vector[], also: ReadonlyMap<Node, Vector> = new Map()): Map<Node, Vector> {
   const out = new Map([...given(c), ...also]);
-  c.floats.forEach((i, j) => out.set(c.leaves[i] as Node, add(c.values[i] as Vector, h, along[j] as Vector)));
+  c.floats.forEach((i, j) => { out.set(c.leaves[i] as Node, add(c.values[i] as Vector, h, along[j] as Vector)); });
   return out;
 }
 
@@ -128,7 +128,7 @@ describe.each(all)('$label', ({ c: primitiveCase, primitive }) => {
   });
 });
 
-const subsets = <T>(of: readonly T[]): T[][] => of.reduce<T[][]>((sets, x) => [...sets, ...sets.map((s) => [...s, x])], [[]]);
+const subsets = <T>(of: readonly T[]): T[][] => Array.from({ length: 2 ** of.length }, (_, bits) => of.filter((_x, i) => (bits >> i) & 1));
 
 /** batches the inputs `first`, then batches that in the inputs `second`, and compares with single evaluations */
 function checkBatch(primitiveCase: PrimitiveCase, c: Instance, first: readonly number[], second: readonly number[], inside: number, outside: number): void {

@@ -37,19 +37,19 @@ class Run {
   execute(i: Instruction): void {
     check(i.kind, operandsOf(i));
     switch (i.kind) {
-      case 'map': return this.map(i);
-      case 'copy': return this.store(i.target, this.load(i.source));
-      case 'fill': return this.store(i.target, addresses(i.target).map(() => i.value));
-      case 'dot': return this.dot(i);
-      case 'conv': return this.conv(i);
-      case 'window': return this.window(i);
-      case 'take': return this.take(i);
-      case 'takeTranspose': return this.takeTranspose(i);
-      case 'gatherElements': return this.gatherElements(i);
-      case 'scatterElements': return this.scatterElements(i);
-      case 'argReduce': return this.argReduce(i);
-      case 'cumsum': return this.cumsum(i);
-      case 'argsort': return this.argsort(i);
+      case 'map': this.map(i); break;
+      case 'copy': this.store(i.target, this.load(i.source)); break;
+      case 'fill': this.store(i.target, addresses(i.target).map(() => i.value)); break;
+      case 'dot': this.dot(i); break;
+      case 'conv': this.conv(i); break;
+      case 'window': this.window(i); break;
+      case 'take': this.take(i); break;
+      case 'takeTranspose': this.takeTranspose(i); break;
+      case 'gatherElements': this.gatherElements(i); break;
+      case 'scatterElements': this.scatterElements(i); break;
+      case 'argReduce': this.argReduce(i); break;
+      case 'cumsum': this.cumsum(i); break;
+      case 'argsort': this.argsort(i); break;
     }
   }
 
@@ -66,7 +66,7 @@ class Run {
   store(v: View, values: readonly number[], accumulate = false): void {
     const memory = this.memory(v);
     must(this.program.bindings[v.binding]?.written, `binding ${v.binding} is written but not declared so`);
-    addresses(v).forEach((at, i) => memory.write(v.dtype, at, accumulate ? memory.read(v.dtype, at) + (values[i] as number) : (values[i] as number)));
+    addresses(v).forEach((at, i) => { memory.write(v.dtype, at, (accumulate ? memory.read(v.dtype, at) : 0) + (values[i] as number)); });
   }
 
   map(m: MapInstruction): void {
@@ -85,9 +85,12 @@ class Run {
         (results[i] as number[])[e] = registers[o.register] as number;
       });
     }
-    m.outputs.forEach((o, i) => {
+    for (const [i, o] of m.outputs.entries()) {
       mustEqual(o.view.shape, m.shape, 'a map output has another shape');
-      if (o.reduce === 'none') return this.store(o.view, results[i] as number[], o.accumulate);
+      if (o.reduce === 'none') {
+        this.store(o.view, results[i] as number[], o.accumulate);
+        continue;
+      }
       const once = { ...o.view, shape: m.shape.map((d, axis) => (m.reducedAxes.includes(axis) ? 1 : d)) };
       must(m.reducedAxes.every((axis) => o.view.strides[axis] === 0), 'a reduced output moves along a reduced axis');
       const sums = new Map(addresses(once).map((at) => [at, o.reduce === 'sum' ? 0 : o.reduce === 'max' ? -Infinity : Infinity]));
@@ -96,7 +99,7 @@ class Run {
         sums.set(at, o.reduce === 'sum' ? s + x : o.reduce === 'max' ? Math.max(s, x) : Math.min(s, x));
       });
       this.store(once, [...sums.values()], o.accumulate);
-    });
+    }
   }
 
   dot(d: DotInstruction): void {
