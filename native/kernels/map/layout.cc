@@ -25,9 +25,16 @@ Axes axes_of(const MapInstruction& m) {
   return axes;
 }
 
-// Largest divisor of n from 8 to 32, or 0.
-int64_t block_of(int64_t n) {
-  for (int64_t b = 32; b >= 8; b--) if (n % b == 0) return b;
+// Divisors to cut an axis by, 0 if there is none: about a cache line of the transposed view, and rows of the
+// other views long enough for them to be fetched ahead.
+int64_t dense_block(int64_t n) {
+  for (int64_t a : {16, 32, 24, 8}) if (n % a == 0) return a;
+  for (int64_t a = 31; a > 8; a--) if (n % a == 0) return a;
+  return 0;
+}
+int64_t row_block(int64_t n) {
+  for (int64_t b = 128; b >= 32; b -= 16) if (n % b == 0) return b;
+  for (int64_t b = 128; b >= 8; b--) if (n % b == 0) return b;
   return 0;
 }
 
@@ -42,12 +49,12 @@ void block_transposed(Axes& axes) {
   for (const auto& s : axes.strides) {
     if (std::llabs(s[last]) < 16) continue;
     for (int d = 0; d < last; d++) {
-      if (s[d] != 0 && std::llabs(s[d]) < 16 && block_of(axes.size[d]) && (across < 0 || axes.size[d] > axes.size[across])) across = d;
+      if (s[d] != 0 && std::llabs(s[d]) < 16 && dense_block(axes.size[d]) && (across < 0 || axes.size[d] > axes.size[across])) across = d;
     }
   }
-  const int64_t b = block_of(axes.size[last]);
+  const int64_t b = row_block(axes.size[last]);
   if (across < 0 || b == 0) return;
-  const int64_t a = block_of(axes.size[across]);
+  const int64_t a = dense_block(axes.size[across]);
   axes.size[across] /= a;
   axes.size[last] /= b;
   axes.size.insert(axes.size.end(), {a, b});

@@ -57,6 +57,13 @@ struct Walk {
   }
 };
 
+// Scalar on purpose: gather instructions are slower than the loads they replace.
+template <class T, class From>
+__attribute__((noinline, optimize("no-tree-vectorize"))) void load_strided(const From* from, int64_t stride, int64_t n, T* out) {
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < n; i++) out[i] = convert<T>(from[i * stride]);
+}
+
 template <class T, class From> void load_as(const TileView& v, const From* base, int64_t s, int64_t n, T* out) {
   if (v.rank == 0) {
     for (int64_t i = 0; i < n; i++) out[i] = convert<T>(base[v.offset]);
@@ -74,7 +81,7 @@ template <class T, class From> void load_as(const TileView& v, const From* base,
       const T x = convert<T>(*from);
       for (int64_t i = 0; i < run; i++) out[i] = x;
     } else {
-      for (int64_t i = 0; i < run; i++) out[i] = convert<T>(from[i * stride]);
+      load_strided(from, stride, run, out);
     }
     out += run;
     n -= run;

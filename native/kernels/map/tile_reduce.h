@@ -55,15 +55,30 @@ template <class T> double min_of(const T* p, int64_t n) {
   }
   return nan ? static_cast<double>(NAN) : static_cast<double>(best);
 }
-// Short rows are not worth a vector loop's set-up.
-template <class T> double extreme_of_few(bool largest, const T* p, int64_t n) {
-  T best = p[0];
-  for (int64_t i = 1; i < n; i++) best = ((largest ? best > p[i] : best < p[i]) || best != best) ? best : p[i];
-  return static_cast<double>(best);
-}
 template <class T> double reduce(ReduceKind kind, const T* p, int64_t n) {
-  if (n < 32 && kind != ReduceKind::Sum) return extreme_of_few(kind == ReduceKind::Max, p, n);
   return kind == ReduceKind::Sum ? sum_of(p, n) : kind == ReduceKind::Max ? max_of(p, n) : min_of(p, n);
+}
+
+// out[r] = reduction of row r of `count` rows of n elements. Short rows are not worth a vector loop each: four
+// extremes are found side by side.
+template <class T> void reduce_rows(ReduceKind kind, const T* p, int64_t n, int64_t count, double* out) {
+  int64_t r = 0;
+  if (n < 32 && kind != ReduceKind::Sum) {
+    const T sign = kind == ReduceKind::Max ? T(1) : T(-1);
+    for (; r + 4 <= count; r += 4) {
+      const T* row[4] = {p + r * n, p + (r + 1) * n, p + (r + 2) * n, p + (r + 3) * n};
+      T best[4];
+      for (int k = 0; k < 4; k++) best[k] = sign * row[k][0];
+      for (int64_t i = 1; i < n; i++) {
+        for (int k = 0; k < 4; k++) {
+          const T x = sign * row[k][i];
+          best[k] = (best[k] > x || best[k] != best[k]) ? best[k] : x;
+        }
+      }
+      for (int k = 0; k < 4; k++) out[r + k] = static_cast<double>(sign * best[k]);
+    }
+  }
+  for (; r < count; r++) out[r] = reduce(kind, p + r * n, n);
 }
 
 inline double identity(ReduceKind kind) {

@@ -105,9 +105,8 @@ template <class T> struct Runner {
         const int64_t count = plan.rows - row < plan.rows_per_tile ? plan.rows - row : plan.rows_per_tile;
         evaluate(row * plan.columns, count * plan.columns);
         reductions([&](int r, const TileStore& o) {
-          const T* in = slot[o.slot];
           double* out = results(r);
-          for (int64_t i = 0; i < count; i++) out[i] = reduce(o.reduce, in + i * plan.columns, plan.columns);
+          reduce_rows(o.reduce, static_cast<const T*>(slot[o.slot]), plan.columns, count, out);
           store_reduced(o, row, count, out);
         });
         continue;
