@@ -43,14 +43,17 @@ for (const config of ['tsconfig.esm.json', 'tsconfig.cjs.json']) {
     process.exit(1);
   }
 }
-// Within dist/cjs the nearest package.json decides that files are CommonJS, and where '#binding' leads.
-mkdirSync(join(root, 'dist/cjs'), { recursive: true });
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+// Within dist/cjs the nearest package.json says that files are CommonJS; '#binding' is then out of reach, so the one
+// file that loads the native core gets a copy of its loader beside it.
+writeFileSync(join(root, 'dist/cjs/package.json'), '{ "type": "commonjs" }\n');
+copyFileSync(join(root, 'native/addon/binding.cjs'), join(root, 'dist/cjs/device/binding.cjs'));
+const loading = join(root, 'dist/cjs/device/open.js');
 writeFileSync(
-  join(root, 'dist/cjs/package.json'),
-  `${JSON.stringify({ name: 'hessia', version, type: 'commonjs', imports: { '#binding': './binding.cjs' } }, null, 2)}\n`,
+  loading,
+  readFileSync(loading, 'utf8')
+    .replace("require('#binding')", "require('./binding.cjs')")
+    .replace('require("#binding")', 'require("./binding.cjs")'),
 );
-copyFileSync(join(root, 'native/addon/binding.cjs'), join(root, 'dist/cjs/binding.cjs'));
 writeFileSync(stamp, '');
 utimesSync(stamp, new Date(), new Date(latest));
 console.error(`built TypeScript in ${((Date.now() - started) / 1000).toFixed(1)} s`);
