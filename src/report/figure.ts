@@ -40,8 +40,6 @@ export interface Figure {
 const sunk = 8;
 /** The floor of the density axis below the peak that one eigenvalue makes. */
 const floorBelowOne = 12;
-/** Share of the eigenvalues that the bulk holds. */
-const bulkShare = 0.95;
 
 export function layOut(document: SpectrumDocument, frame: Frame): Figure {
   const { density, dimension } = document;
@@ -73,22 +71,26 @@ export function layOut(document: SpectrumDocument, frame: Frame): Figure {
   };
 }
 
-/** The interval that holds nearly all eigenvalues, by the mean of the quadratures, and the kernel around it. */
+/**
+ * Where the eigenvalues are but for outliers, by Tukey's fences (quartiles of the mean quadrature, and 1.5 times
+ * their distance beyond) and the kernel around it.
+ */
 export function bulk({ ritz, density }: SpectrumDocument): Range {
   const weighted = ritz
     .flatMap((q) => q.nodes.map((node, i) => ({ node, weight: (q.weights[i] as number) / ritz.length })))
     .sort((a, b) => a.node - b.node);
-  const tail = (1 - bulkShare) / 2;
-  const first = (list: typeof weighted): number => {
+  const quantile = (part: number): number => {
     let sum = 0;
-    const found = list.find(({ weight }) => {
+    const found = weighted.find(({ weight }) => {
       sum += weight;
-      return sum > tail;
+      return sum > part;
     });
-    return (found ?? list[0])?.node ?? 0;
+    return (found ?? weighted.at(-1))?.node ?? 0;
   };
-  const low = first(weighted);
-  const high = first([...weighted].reverse());
+  const [lower, upper] = [quantile(0.25), quantile(0.75)];
+  const reach = 1.5 * (upper - lower);
+  const low = Math.max(lower - reach, weighted[0]?.node ?? 0);
+  const high = Math.min(upper + reach, weighted.at(-1)?.node ?? 0);
   return { low: low - 2 * density.width, high: high + 2 * density.width };
 }
 

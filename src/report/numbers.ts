@@ -19,7 +19,7 @@ export function powerOfTen(exponent: number): string {
   return `10${[...String(exponent)].map((c) => superscripts[c] ?? c).join('')}`;
 }
 
-/** `digits` significant ones, with a true minus sign: "0.00123", "−45.6", "1.23·10⁻⁷", "–" for what is not a number. */
+/** `digits` significant ones (more where they stand before the point), with a true minus sign: "0.00123", "−45.6", "1.23·10⁻⁷", "–" for what is not a number. */
 export function significant(value: number | null, digits = 4): string {
   if (value === null || Number.isNaN(value)) return '–';
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
@@ -28,7 +28,7 @@ export function significant(value: number | null, digits = 4): string {
   const power = Number(exponent);
   const plain =
     power >= -4 && power < Math.max(6, digits)
-      ? Number(value.toPrecision(digits)).toFixed(Math.max(0, digits - 1 - power))
+      ? Number(value.toPrecision(Math.max(digits, power + 1))).toFixed(Math.max(0, digits - 1 - power))
       : `${mantissa}·${powerOfTen(power)}`;
   return plain.replace('-', '−');
 }

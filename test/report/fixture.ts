@@ -24,24 +24,59 @@ export interface FixtureOptions {
 }
 
 export async function fixture(options: FixtureOptions = {}): Promise<SpectrumDocument> {
-  const { model = 'cnn.onnx', eigenvalues = networkEigenvalues(600), steps = 60, probes = 6, dtype = 'float64' } = options;
+  const {
+    model = 'cnn.onnx',
+    eigenvalues = networkEigenvalues(600),
+    steps = 60,
+    probes = 6,
+    dtype = 'float64',
+  } = options;
   const n = eigenvalues.length;
   const device = hostDevice();
   const operator = linearOperator({
-    rows: n, columns: n, symmetric: true, dtype, device,
+    rows: n,
+    columns: n,
+    symmetric: true,
+    dtype,
+    device,
     apply: (x) => Float64Array.from(x, (v, i) => v * (eigenvalues[i] as number)),
   });
   const result = await spectrum(operator, { steps, probes });
   const { grid, value, lower, upper, unreliable, width } = result.density;
   const numbers = (a: Float64Array): (number | null)[] => Array.from(a, (v) => (Number.isFinite(v) ? v : null));
   return {
-    schemaVersion: 1, model, operator: 'hessian', dimension: n, samples: 2000, batchSize: 256,
-    loss: 0.2716, gradientNorm: 0.0312, largest: result.largest, smallest: result.smallest, trace: result.trace,
+    schemaVersion: 1,
+    model,
+    operator: 'hessian',
+    dimension: n,
+    samples: 2000,
+    batchSize: 256,
+    loss: 0.2716,
+    gradientNorm: 0.0312,
+    largest: result.largest,
+    smallest: result.smallest,
+    trace: result.trace,
     density: {
-      grid: Array.from(grid), value: Array.from(value), lower: numbers(lower), upper: numbers(upper), unreliable, width,
+      grid: Array.from(grid),
+      value: Array.from(value),
+      lower: numbers(lower),
+      upper: numbers(upper),
+      unreliable,
+      width,
     },
     ritz: result.ritz.map((q) => ({ nodes: Array.from(q.nodes), weights: Array.from(q.weights) })),
-    steps: result.steps, probes, products: result.products, converged: result.converged, asymmetry: result.asymmetry,
-    seconds: 12.3, device: 'cpu', deviceName: 'cpu (avx2, 2 threads)', dtype, threads: 2, seed: 0, version: '0.1.0', warnings: [],
+    steps: result.steps,
+    probes,
+    products: result.products,
+    converged: result.converged,
+    asymmetry: result.asymmetry,
+    seconds: 12.3,
+    device: 'cpu',
+    deviceName: 'cpu (avx2, 2 threads)',
+    dtype,
+    threads: 2,
+    seed: 0,
+    version: '0.1.0',
+    warnings: [],
   };
 }

@@ -1,7 +1,7 @@
 /** How fast products are on this machine, next to the gradient and to a plain matrix product. */
 import { type Command, Option } from 'commander';
 import { formatBytes, formatCount, formatDuration } from '../../base/format.js';
-import { significant } from '../../report/numbers.js';
+import { formatFlops } from '../output/flops.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import type { BenchResult } from '../measure/bench.js';
 import { wholeNumber, wholeNumbers } from '../options/parsers.js';
@@ -73,10 +73,7 @@ export const bench: CommandModule = {
 function summarise(path: string, options: Options, r: BenchResult, device: string): Lines {
   const speed = (flops: number, seconds: number): string[] => {
     const perSecond = flops / seconds;
-    return [
-      `${significant(perSecond / 1e9, 3)} GFLOP/s`,
-      `${Math.round((100 * perSecond) / r.matmulFlopsPerSecond)} %`,
-    ];
+    return [`${formatFlops(perSecond)}/s`, `${Math.round((100 * perSecond) / r.matmulFlopsPerSecond)} %`];
   };
   const lines = new Lines()
     .text(
@@ -109,7 +106,7 @@ function summarise(path: string, options: Options, r: BenchResult, device: strin
       ],
     )
     .pairs([
-      ['matrix product 1024³', `${significant(r.matmulFlopsPerSecond / 1e9, 3)} GFLOP/s`],
+      ['matrix product 1024³', `${formatFlops(r.matmulFlopsPerSecond)}/s`],
       [
         'shared pass',
         r.retained ? 'kept for all batches' : 'not kept for all batches: products recompute it; see --memory',
@@ -127,7 +124,7 @@ function summarise(path: string, options: Options, r: BenchResult, device: strin
           .map((i) => [
             formatDuration(i.seconds),
             `${(100 * i.share).toFixed(1)} %`,
-            i.flops > 0 ? `${significant(i.flops / i.seconds / 1e9, 3)} GFLOP/s` : '',
+            i.flops > 0 ? `${formatFlops(i.flops / i.seconds)}/s` : '',
             `  ${i.label}`,
           ]),
         0,

@@ -2,7 +2,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { formatBytes } from '../../base/format.js';
-import { significant } from '../../report/numbers.js';
+import { formatFlops } from '../output/flops.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import { addOutputOptions } from '../options/shared.js';
 import { Lines } from '../output/lines.js';
@@ -69,7 +69,7 @@ export const doctor: CommandModule = {
         ['memory', `${formatBytes(document.memory.available)} available of ${formatBytes(document.memory.total)}`],
         [
           'products',
-          `float32 ${significant(speed.float32 / 1e9, 3)} GFLOP/s (${library}), float64 ${significant(speed.float64 / 1e9, 3)} GFLOP/s (built-in)`,
+          `float32 ${formatFlops(speed.float32)}/s (${library}), float64 ${formatFlops(speed.float64)}/s (built-in)`,
         ],
         ['CUDA', `no: ${cuda.reason}`],
         ['MPI', `no: ${mpi.reason}`],

@@ -4,7 +4,7 @@ import { InterruptedError, messageOf } from '../../base/errors.js';
 import { formatBytes, formatCount } from '../../base/format.js';
 import { selectByGlobs } from '../../base/glob.js';
 import type { Model } from '../../model/model.js';
-import { significant } from '../../report/numbers.js';
+import { formatFlops } from '../output/flops.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import type { Costs } from '../measure/costs.js';
 import { addDataOptions, addModelOptions, type DataOptions, type ModelOptions } from '../options/shared.js';
@@ -164,7 +164,7 @@ function summarise(path: string, d: Document, costs: CostReport): Lines {
     ]);
   if (costs.counted) {
     const { flops, bytes, batchSize } = costs.counted;
-    const count = (n: number): string => `${significant(n / 1e6, 3)} MFLOP`;
+    const count = formatFlops;
     lines.pairs([
       [
         'per sample',

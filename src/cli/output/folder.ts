@@ -16,13 +16,9 @@ export interface OutputFolder {
 export async function openFolder(path: string, names: readonly string[]): Promise<OutputFolder> {
   const existing = await stat(path).catch(() => undefined);
   if (existing && !existing.isDirectory()) throw new InputError(`cannot write to ${path}: it is a file, not a folder`);
-  const first = await mkdir(path, { recursive: true }).catch((error: unknown) => {
-    throw fileError('make the folder', path, error);
-  });
+  const made: string[] = [];
   const undo = (): void => {
-    if (first === undefined) return;
-    const top = dirname(resolve(first));
-    for (let at = resolve(path); at !== top; at = dirname(at)) removeIfEmpty(at);
+    for (const folder of made.splice(0).reverse()) removeIfEmpty(folder);
   };
   // Ctrl-C may end the process while the run that would clean up is still stopping.
   process.once('exit', undo);
@@ -35,12 +31,27 @@ export async function openFolder(path: string, names: readonly string[]): Promis
     },
   };
   try {
+    await makeFolders(resolve(path), made);
     for (const name of names) await ensureWritable(join(path, name));
   } catch (error) {
     folder[Symbol.dispose]();
     throw error;
   }
   return folder;
+}
+
+/**
+ * Makes a folder and those above it that are missing, and lists them. Not by mkdir({ recursive: true }), which never
+ * returns where a file system refuses with ENOENT although the folder above exists, as in /proc.
+ */
+async function makeFolders(path: string, made: string[]): Promise<void> {
+  const above = await stat(path).catch(() => undefined);
+  if (above?.isDirectory()) return;
+  if (path !== dirname(path)) await makeFolders(dirname(path), made);
+  await mkdir(path).catch((error: unknown) => {
+    throw fileError('make the folder', path, error);
+  });
+  made.push(path);
 }
 
 function removeIfEmpty(path: string): void {
