@@ -1,4 +1,4 @@
-# The addon without CMake: `npm run build:gyp`, or what npm runs where cmake is missing. CPU only, built-in
+# The addon without CMake: `npx node-gyp rebuild`; `npm run test:gyp` tries it. CPU only, built-in
 # kernels only (no oneDNN). Same sources and instruction-set builds as CMakeLists.txt.
 {
   'variables': {

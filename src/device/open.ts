@@ -23,7 +23,7 @@ export function openDevice(options: DeviceOptions = {}): Device {
   }
   if (device === 'cuda') {
     throw new MissingEnvironmentError(
-      'device cuda: this version has no CUDA plug-in to build or load (it will be the library hessia-cuda, built by ' +
+      'device cuda: the CUDA plug-in is not built, and this version has none to build (it will be the library hessia-cuda, made by ' +
         'npm run build:native where nvcc is found); choose --device cpu',
     );
   }
