@@ -7,6 +7,7 @@ import { InputError, InternalError, ShapeError } from '../base/errors.js';
 import { selectByGlobs } from '../base/glob.js';
 import type { NdArray } from '../base/ndarray.js';
 import type { ArraySpec, Dataset } from '../data/dataset.js';
+import { targetAsInput } from '../data/target-as-input.js';
 import { fitSampleShape } from '../data/index.js';
 import type { FloatDType, Node, Shape } from '../graph/index.js';
 import { Graph, isFloat, ops, sizeOf } from '../graph/index.js';
@@ -55,7 +56,9 @@ export class Objective {
   constructor({ model, loss, data, samples, batchSize, output }: MeanLoss, choice: ParameterChoice = {}) {
     this.model = model;
     this.loss = loss;
-    this.data = data;
+    // A model that ends in its own loss takes the targets as an input.
+    const asInput = loss.target === null && data.target && model.inputs.some((i) => i.name === 'target');
+    this.data = asInput ? targetAsInput(data) : data;
     const chosen = new Set(
       selectByGlobs(
         model.parameters.map((p) => p.name),
@@ -83,7 +86,7 @@ export class Objective {
     const scalar = loss.target === null;
     this.#output = chooseOutput(model, scalar ? undefined : output);
     this.#inner = scalar ? output : undefined;
-    this.#inputs = matchInputs(model, data);
+    this.#inputs = matchInputs(model, this.data);
     if (loss.target !== null && !data.target)
       throw new InputError(
         `the loss ${loss.name} needs targets: add an array named 'target' to the data, or give --target`,
