@@ -137,3 +137,64 @@ test('a random vector is standard normal, saved, and the same for the same seed'
   const spread = Math.sqrt(values(first).reduce((s, v) => s + v * v, 0) / 53);
   expect(Math.abs(spread - 1)).toBeLessThan(0.4); // four standard deviations of a χ of 53
 });
+
+test.for([
+  ['hessian', []],
+  ['gauss-newton', ['--model-output', 'logits']],
+] as const)('a model that ends in its own loss, %s', async ([operator, more]) => {
+  const stored = await readNpz(fixture('unusual/loss-in-graph.npz'));
+  const pick = (prefix: string): [string, NdArray][] =>
+    [...stored].filter(([key]) => key.startsWith(prefix)).map(([key, a]) => [key.slice(prefix.length), a]);
+  const [inputs, vector, out] = ['own-data.npz', 'own-vector.npz', `own-${operator}.npz`].map((file) =>
+    join(folder, file),
+  ) as [string, string, string];
+  await writeNpz(
+    inputs,
+    [...stored].filter(([key]) => key === 'x' || key === 'target'),
+  );
+  await writeNpz(vector, pick('vector/'));
+  const ended = await hessia([
+    'product',
+    fixture('unusual/loss-in-graph.onnx'),
+    '--data',
+    inputs,
+    '--loss',
+    'output',
+    '--operator',
+    operator,
+    '--vector',
+    vector,
+    '--dtype',
+    'float64',
+    '--out',
+    out,
+    ...more,
+  ]);
+  expect(ended).toMatchObject({ code: 0, stderr: '' });
+  const written = await readNpz(out);
+  for (const [name, expected] of pick(`${operator}/`)) {
+    const found = toFloat64(written.get(name) as NdArray);
+    toFloat64(expected).forEach((v, i) => {
+      expect(found[i]).toBeCloseTo(v, 9);
+    });
+  }
+});
+
+test('Gauss–Newton of such a model asks for the value before the loss', async () => {
+  const ended = await hessia([
+    'product',
+    fixture('unusual/loss-in-graph.onnx'),
+    '--data',
+    join(folder, 'own-data.npz'),
+    '--loss',
+    'output',
+    '--operator',
+    'gauss-newton',
+    '--vector',
+    'random',
+    '--out',
+    join(folder, 'none.npz'),
+  ]);
+  expect(ended).toMatchObject({ code: 2, stdout: '' });
+  expect(ended.stderr).toMatch(/--model-output/);
+});

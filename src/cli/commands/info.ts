@@ -88,10 +88,10 @@ async function costsOf(model: Model, options: Options, signal: AbortSignal): Pro
     const subject = real
       ? { data: real, loss: lossByName(options.loss, options.classAxis) }
       : syntheticData(model, samples, options);
-    const shapes =
-      real && model.inputs.length > 1
-        ? new Map<string, readonly number[]>()
-        : outputShapes(model, inputsOf(model, subject.data), samples);
+    const inputs = inputsOf(model, subject.data);
+    const shapes = model.inputs.every((i) => inputs.has(i.name))
+      ? outputShapes(model, inputs, samples)
+      : new Map<string, readonly number[]>();
     outputs = names.map(({ name }) => ({ name, ...described(shapes.get(name)) }));
     const counted = await countCosts(
       { model, ...subject, device, batchSize: options.batchSize, output: options.modelOutput },
