@@ -19,4 +19,8 @@ const file = process.env.HESSIA_NATIVE || find();
 if (file === null) {
   throw Object.assign(new Error('native core is not built: run "npm run build:native"'), { code: 'NATIVE_MISSING' });
 }
+// Threads that wait for work spin for a moment and then sleep. GNU OpenMP spins for about 15 ms (a pause is 50 ns) unless
+// told otherwise, which takes the processor from whatever else runs on the machine, a second process of ours included:
+// products there were ten times slower. Gaps between instructions are a few microseconds. Read once, as the library loads.
+if (!process.env.OMP_WAIT_POLICY) process.env.GOMP_SPINCOUNT ??= '1000';
 module.exports = require(path.resolve(file));
