@@ -1,12 +1,12 @@
 /** The command line as a function: arguments in, exit code out, everything printed through `streams`. */
 import { Command, CommanderError } from 'commander';
-import { version } from './version.js';
 import type { Context, Outcome } from './command.js';
 import { commands } from './commands/index.js';
 import { failureOf } from './failure.js';
 import type { OutputOptions } from './options/shared.js';
 import { toJson } from './output/json.js';
 import { ProgressBar, type Terminal } from './output/progress.js';
+import { version } from './version.js';
 
 export interface Streams {
   /** Resolves when the text has left the process. */

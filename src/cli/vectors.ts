@@ -1,7 +1,7 @@
 /** Vectors over parameters ↔ arrays by parameter name. */
 import { toFloat64 } from '../base/convert.js';
 import { InputError, ShapeError } from '../base/errors.js';
-import { type NdArray, elementCount } from '../base/ndarray.js';
+import { elementCount, type NdArray } from '../base/ndarray.js';
 import { readNpz } from '../data/index.js';
 import type { FloatArray } from '../device/block.js';
 import type { Objective } from '../model/objective.js';

@@ -173,16 +173,10 @@ test('a native core that cannot be loaded is one line and exit 2', async () => {
   expect(ended.stderr).toMatch(/^hessia: [^\n]*build:native[^\n]*\n$/);
 });
 
-test('a reader that has enough is no error', () => {
-  const pipe = spawnSync(
-    'bash',
-    [
-      '-c',
-      `"${process.execPath}" "${main}" info "${example('mlp.onnx')}" --json | head -c 1; exit "\${PIPESTATUS[0]}"`,
-    ],
-    { encoding: 'utf8' },
-  );
-  expect(pipe).toMatchObject({ status: 0, stdout: '{', stderr: '' });
+test('a reader that has gone is no error', () => {
+  // The reader ends at once; the pipe is closed before anything is written.
+  const command = `(sleep 0.3; exec "${process.execPath}" "${main}" help) | true; exit "\${PIPESTATUS[0]}"`;
+  expect(spawnSync('bash', ['-c', command], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
 });
 
 test('standard output that cannot be written is', () => {

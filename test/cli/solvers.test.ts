@@ -171,14 +171,20 @@ test('eigs finds both ends, and its vectors are eigenvectors', async () => {
   const arrays = await readNpz(out);
   expect(Array.from(toFloat64(arrays.get('eigenvalues') as NdArray))).toEqual(d.eigenvalues.map((e) => e.value));
   const parameters = [...arrays.keys()].filter((key) => key !== 'eigenvalues' && key !== 'residuals');
-  const first = parameters.flatMap((p) => {
-    const { data: all, shape } = arrays.get(p) as NdArray;
-    expect(shape[0]).toBe(6);
-    return Array.from(all as Float64Array).slice(0, all.length / 6);
+  const vectors = d.eigenvalues.map((_, v) =>
+    parameters.flatMap((p) => {
+      const { data: all, shape } = arrays.get(p) as NdArray;
+      expect(shape[0]).toBe(6);
+      const size = all.length / 6;
+      return Array.from(all as Float64Array).slice(v * size, (v + 1) * size);
+    }),
+  );
+  vectors.forEach((vector, k) => {
+    expect(Math.hypot(...vector)).toBeCloseTo(1, 9);
+    const image = vector.map((_, i) => vector.reduce((s, v, j) => s + (matrix[i * n + j] as number) * v, 0));
+    const value = expected[k] as number;
+    expect(Math.hypot(...image.map((v, i) => v - value * (vector[i] as number)))).toBeLessThan(1e-7 * top);
   });
-  expect(Math.hypot(...first)).toBeCloseTo(1, 9);
-  const image = first.map((_, i) => first.reduce((s, v, j) => s + (matrix[i * n + j] as number) * v, 0));
-  expect(Math.hypot(...image.map((v, i) => v - top * (first[i] as number)))).toBeLessThan(1e-7 * top);
 });
 
 interface Trace {

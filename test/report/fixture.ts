@@ -1,7 +1,8 @@
 /** A spectrum like a trained network's, from a diagonal matrix on the reference device. */
-import type { SpectrumDocument } from '../../src/report/document.js';
-import type { FloatDType } from '../../src/program/format.js';
+
 import { linearOperator } from '../../src/operators/user-operator.js';
+import type { FloatDType } from '../../src/program/format.js';
+import type { SpectrumDocument } from '../../src/report/document.js';
 import { spectrum } from '../../src/solvers/spectrum.js';
 import { hostDevice } from '../reference/host-device.js';
 

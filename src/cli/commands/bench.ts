@@ -1,7 +1,6 @@
 /** How fast products are on this machine, next to the gradient and to a plain matrix product. */
 import { type Command, Option } from 'commander';
 import { formatBytes, formatCount, formatDuration } from '../../base/format.js';
-import { formatFlops } from '../output/flops.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import type { BenchResult } from '../measure/bench.js';
 import { wholeNumber, wholeNumbers } from '../options/parsers.js';
@@ -13,6 +12,7 @@ import {
   type ModelOptions,
   type OperatorOptions,
 } from '../options/shared.js';
+import { formatFlops } from '../output/flops.js';
 import { Lines } from '../output/lines.js';
 
 type Options = ModelOptions &

@@ -2,9 +2,9 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { formatBytes } from '../../base/format.js';
-import { formatFlops } from '../output/flops.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import { addOutputOptions } from '../options/shared.js';
+import { formatFlops } from '../output/flops.js';
 import { Lines } from '../output/lines.js';
 
 const oneDnnAdvice =

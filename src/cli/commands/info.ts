@@ -4,10 +4,10 @@ import { InterruptedError, messageOf } from '../../base/errors.js';
 import { formatBytes, formatCount } from '../../base/format.js';
 import { selectByGlobs } from '../../base/glob.js';
 import type { Model } from '../../model/model.js';
-import { formatFlops } from '../output/flops.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import type { Costs } from '../measure/costs.js';
 import { addDataOptions, addModelOptions, type DataOptions, type ModelOptions } from '../options/shared.js';
+import { formatFlops } from '../output/flops.js';
 import { Lines } from '../output/lines.js';
 
 type Options = ModelOptions & DataOptions;

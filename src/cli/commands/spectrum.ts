@@ -15,8 +15,8 @@ import {
   type ModelOptions,
   type OperatorOptions,
 } from '../options/shared.js';
-import { Lines } from '../output/lines.js';
 import type { OutputFolder } from '../output/folder.js';
+import { Lines } from '../output/lines.js';
 import { commandLine } from '../output/shell.js';
 import type { Session } from '../session.js';
 

@@ -4,7 +4,7 @@ import type { Device } from '../../device/device.js';
 import type { Loss } from '../../model/loss.js';
 import { meanLoss } from '../../model/mean-loss.js';
 import type { Model } from '../../model/model.js';
-import { curvature, type CurvatureOptions } from '../../operators/create.js';
+import { type CurvatureOptions, curvature } from '../../operators/create.js';
 import { GradientEvaluator } from '../../operators/gradient.js';
 
 export interface Costs {
