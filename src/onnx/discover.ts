@@ -7,7 +7,7 @@ import { HessiaError } from '../base/errors.js';
 import { type DType, Graph, isFloat, type Node } from '../graph/index.js';
 import { rules } from '../graph/rules.js';
 import type { Candidate } from './candidates.js';
-import { NotConstant } from './op.js';
+import { NotConstant, TooLong } from './op.js';
 import type { OnnxDim } from './proto/index.js';
 import { type Prepared, write } from './write.js';
 
@@ -47,7 +47,7 @@ export function discover(prepared: Prepared, inputs: readonly InputSpec[]): Disc
     try {
       return discoverAt(prepared, inputs, batch, size, declared.size === undefined && batch !== unlikelyBatch);
     } catch (error) {
-      if (!(error instanceof HessiaError)) throw error;
+      if (!(error instanceof HessiaError) || error instanceof TooLong) throw error;
       problem ??= error;
     }
   }

@@ -6,7 +6,7 @@ import { HessiaError, InputError, messageOf, UnsupportedError } from '../base/er
 import { quoted } from '../base/quote.js';
 import { evaluate } from '../graph/evaluate.js';
 import { type DType, type FloatDType, Graph, isOp, type Node, sizeOf } from '../graph/index.js';
-import { type BatchChange, NotConstant, Op, type OpRule, type Result } from './op.js';
+import { type BatchChange, NotConstant, Op, type OpRule, type Result, TooLong } from './op.js';
 import type { OnnxGraph, OnnxNode } from './proto/index.js';
 import { qualifiedName, ruleOf } from './table.js';
 import { checkShape, computed, constantTensor, dtypeOf, fileTensor, Known, type Tensor, type Value } from './values.js';
@@ -17,6 +17,9 @@ const foldLimit = 1 << 16;
 const stepLimit = 1 << 20;
 /** nested subgraphs; a file may not make us recurse for ever */
 const depthLimit = 32;
+/** nodes run inside subgraphs, and nodes written, before a file is taken for hostile or hopeless */
+const runLimit = 1 << 19;
+const writeLimit = 1 << 22;
 
 export interface World {
   readonly graph: Graph;
@@ -30,6 +33,7 @@ export interface World {
 export class Interpreter {
   readonly #values = new Map<string, Value>();
   #depth = 0;
+  #runs = 0;
 
   constructor(private readonly world: World) {}
 
@@ -51,9 +55,15 @@ export class Interpreter {
     }
   }
 
-  #runSubgraph(graph: OnnxGraph): Value[] {
+  #runSubgraph(graph: OnnxGraph, inputs: readonly Value[]): Value[] {
     if (this.#depth >= depthLimit) throw new InputError(`subgraphs are nested more than ${depthLimit} deep`);
+    this.#runs += graph.nodes.length;
+    if (this.#runs > runLimit || this.world.graph.size > writeLimit)
+      throw new TooLong('the subgraphs of the model run too many nodes to be unrolled');
     this.#depth++;
+    graph.inputs.forEach(({ name }, i) => {
+      this.define(name, inputs[i] as Value);
+    });
     for (const t of graph.initializers) this.define(t.name, fileTensor(t, this.world.graph, this.world.float));
     this.run(graph.nodes);
     this.#depth--;
@@ -87,7 +97,8 @@ export class Interpreter {
       inputs,
       (type) => dtypeOf(type, float),
       (t) => t.node(),
-      (g) => this.#runSubgraph(g),
+      (g, values) => this.#runSubgraph(g, values),
+      (known) => constantTensor(known, graph, float, 'a value inside a loop'),
       this.world.batch,
     );
     return listOf(rule.build(op)).map((result, i) => {
@@ -125,7 +136,8 @@ export class Interpreter {
     const noSubgraph = (): never => {
       throw new UnsupportedError('has a subgraph');
     };
-    const results = listOf(rule.build(new Op(node, opset, scratch, inputs, typeOf, nodeOf, noSubgraph, undefined)));
+    const op = new Op(node, opset, scratch, inputs, typeOf, nodeOf, noSubgraph, noSubgraph, undefined);
+    const results = listOf(rule.build(op));
     const nodes = results.filter((r): r is Node => r !== undefined && 'op' in r);
     if (nodes.some((n) => sizeOf(n.shape) > foldLimit) || !cheap(nodes)) return undefined;
     const values = evaluate(nodes, new Map(), { round: true, wideIntegers: true });
@@ -167,6 +179,7 @@ function explained(error: unknown, node: OnnxNode, opset: number): HessiaError {
   if (error instanceof HessiaError && error.message.startsWith('operator ')) return error; // from a subgraph
   const message = `${at}: ${messageOf(error)}`;
   if (error instanceof NotConstant) return new NotConstant(message, error.on);
+  if (error instanceof TooLong) return new TooLong(message, { cause: error });
   return error instanceof UnsupportedError
     ? new UnsupportedError(message, { cause: error })
     : new InputError(message, { cause: error });

@@ -35,12 +35,16 @@ export class NotConstant extends UnsupportedError {
   }
 }
 
+/** unrolling would take too long; no other size of the inputs is tried then */
+export class TooLong extends UnsupportedError {}
+
 interface AttributeValues {
   float: number;
   int: number;
   string: string;
   floats: readonly number[];
   ints: readonly number[];
+  strings: readonly string[];
   tensor: OnnxTensor;
   graph: OnnxGraph;
 }
@@ -77,6 +81,9 @@ export class AttributeView {
   floats(name: string): readonly number[] | undefined {
     return this.#attribute(name, 'floats');
   }
+  strings(name: string): readonly string[] | undefined {
+    return this.#attribute(name, 'strings');
+  }
   tensor(name: string): OnnxTensor | undefined {
     return this.#attribute(name, 'tensor');
   }
@@ -108,8 +115,10 @@ export class Op extends AttributeView {
     /** the graph type of a type of the file */
     readonly typeOf: (type: OnnxDataType) => DType,
     private readonly nodeOf: (tensor: Tensor) => Node,
-    /** runs a subgraph of this node */
-    readonly runSubgraph: (graph: OnnxGraph) => Value[],
+    /** runs a subgraph of this node with values for its inputs */
+    readonly runSubgraph: (graph: OnnxGraph, inputs: readonly Value[]) => Value[],
+    /** a tensor of known values */
+    readonly tensorOf: (known: Known) => Tensor,
     /** the batch size that the file states, and that it is written for, where they differ */
     readonly batch: BatchChange | undefined,
   ) {

@@ -13,6 +13,7 @@ import { normalizationOps } from './ops/normalization.js';
 import { poolingOps } from './ops/pooling.js';
 import { productOps } from './ops/products.js';
 import { quantizationOps } from './ops/quantization.js';
+import { recurrentOps } from './ops/recurrent.js';
 import { reductionOps } from './ops/reductions.js';
 import { resizeOps } from './ops/resize.js';
 import { scatterOps } from './ops/scatter.js';
@@ -41,6 +42,7 @@ const families: readonly OpTable[] = [
   controlOps,
   attentionOps,
   gridSampleOps,
+  recurrentOps,
 ];
 const table = new Map<string, OpRule>(families.flatMap((family) => Object.entries(family)));
 
