@@ -33,7 +33,7 @@ export class ProgressBar {
     if (time - this.#last < interval && progress.products < progress.total) return;
     this.#last = time;
     this.#shown = true;
-    this.#terminal.write(`\r${this.#line(progress).slice(0, (this.#terminal.columns ?? 80) - 1)}\u001b[K`);
+    this.#terminal.write(`\r${this.#line(progress)}\u001b[K`);
   }
 
   /** A line above the bar. */
@@ -49,15 +49,19 @@ export class ProgressBar {
 
   #line({ stage, products, total }: Progress): string {
     const part = total > 0 ? Math.min(1, products / total) : 0;
-    const width = 24;
-    const bar = '#'.repeat(Math.floor(part * width)).padEnd(width, '.');
     const first = this.#history[0] as { time: number; products: number };
     const seconds = ((this.#history.at(-1) as { time: number }).time - first.time) / 1000;
     const speed = seconds > 0 ? (products - first.products) / seconds : 0;
-    const rate =
-      speed > 0
-        ? `  ${speed < 10 ? speed.toFixed(2) : speed.toFixed(0)} products/s  ETA ${formatDuration((total - products) / speed)}`
-        : '';
-    return `${stage} [${bar}] ${Math.floor(100 * part)} %  step ${products}/${total}${rate}`;
+    const left = products < total ? `  ETA ${formatDuration((total - products) / speed)}` : '';
+    const rate = speed > 0 ? `  ${speed < 10 ? speed.toFixed(2) : speed.toFixed(0)} products/s${left}` : '';
+    const text = ` ${Math.floor(100 * part)} %  step ${products}/${total}${rate}`;
+    // The numbers matter more than the bar.
+    const width = Math.max(0, Math.min(24, this.#columns - 1 - stage.length - text.length - 3));
+    const bar = '#'.repeat(Math.floor(part * width)).padEnd(width, '.');
+    return `${stage} [${bar}]${text}`.slice(0, this.#columns - 1);
+  }
+
+  get #columns(): number {
+    return this.#terminal.columns ?? 80;
   }
 }
