@@ -62,7 +62,7 @@ export interface Layer {
   /** peepholes of the input, output and forget gates; [3·hidden] */
   readonly peepholes: Node | undefined;
   readonly functions: readonly Apply[];
-  /** bounds what goes into the functions */
+  /** bounds what goes into the functions of the gates and, as in onnxruntime, not what goes into LSTM's last */
   readonly clip: Apply;
   readonly coupled: boolean;
 }
@@ -84,7 +84,7 @@ const lstm: Step = (layer, projected, { h, c }) => {
   const forget = layer.coupled ? ops.sub(1, input) : f(clip(seen(gate(2), 2, before)));
   const cell = ops.add(ops.mul(forget, before), ops.mul(input, g(clip(gate(3)))));
   const output = f(clip(seen(gate(1), 1, cell)));
-  return { c: cell, h: ops.mul(output, last(clip(cell))) };
+  return { c: cell, h: ops.mul(output, last(cell)) };
 };
 
 const gru: Step = (layer, projected, { h }) => {
