@@ -13,9 +13,13 @@ const allowed = {
   data: ['base'],
   onnx: ['base', 'program', 'graph', 'transform', 'data', 'model/model'],
   model: ['base', 'program', 'graph', 'transform', 'device', 'data'],
+  trace: ['base', 'program', 'graph', 'transform', 'device', 'data', 'model', 'operators'],
   operators: ['base', 'program', 'graph', 'transform', 'device', 'data', 'model'],
   // solvers know operators by their interface alone
   solvers: ['base', 'program', 'device', 'operators/linear-operator'],
+  // gradients and the matrices made of them: operators whose insides are gradient rows
+  mfac: ['base', 'program', 'graph', 'transform', 'device', 'data', 'model', 'operators'],
+  optimizers: ['base', 'program', 'device', 'mfac', 'operators/linear-operator'],
   report: ['base', 'program', 'solvers', 'operators', 'model'],
   cli: null,
 };
