@@ -198,3 +198,32 @@ test('Gauss–Newton of such a model asks for the value before the loss', async 
   expect(ended).toMatchObject({ code: 2, stdout: '' });
   expect(ended.stderr).toMatch(/--model-output/);
 });
+
+test('images in IDX files are the same data', async () => {
+  const ask = async (...data: string[]): Promise<number> => {
+    const ended = await hessia([
+      'product',
+      example('mlp.onnx'),
+      ...data,
+      '--operator',
+      'gradient',
+      '--dtype',
+      'float64',
+      '--json',
+      '--out',
+      join(folder, 'idx.npz'),
+    ]);
+    expect(ended.stderr).toBe('');
+    return (JSON.parse(ended.stdout) as { loss: number }).loss;
+  };
+  const idx = await ask(
+    '--data',
+    fixture('fashion-100-images.idx3-ubyte'),
+    '--target',
+    fixture('fashion-100-labels.idx1-ubyte'),
+    '--scale',
+    '1/255',
+  );
+  const npz = await ask('--data', example('fashion-mnist-test.npz'), '--samples', '100');
+  expect(Math.abs(idx / npz - 1)).toBeLessThan(1e-5); // the archive's images were rounded to float32
+});

@@ -89,7 +89,12 @@ export function addDataOptions(command: Command, needed: 'required' | 'optional'
     .addOption(
       new Option('--class-axis <axis>', 'of the model output, for cross-entropy').argParser(wholeNumber(-8, 7)),
     )
-    .addOption(new Option('--model-output <name>', 'the output that the loss reads (default: the first)'))
+    .addOption(
+      new Option(
+        '--model-output <name>',
+        'the output that the loss reads (default: the first); with --loss output, the value Gauss–Newton starts from',
+      ),
+    )
     .addOption(new Option('--samples <n>', 'the first N (default: all)').argParser(wholeNumber(1)))
     .addOption(new Option('--batch-size <n>', "(default: 256, or the file's own)").argParser(wholeNumber(1)));
 }
