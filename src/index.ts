@@ -14,7 +14,7 @@ export { type DeviceName, type DeviceOptions, openDevice } from './device/open.j
 export * as functions from './graph/functions.js';
 export { type FloatDType, Graph, type Node, ops, type Shape } from './graph/index.js';
 export { binaryCrossEntropy, crossEntropy, type Loss, lossByName, meanSquaredError, outputLoss } from './model/loss.js';
-export { meanLoss, type MeanLoss, type MeanLossOptions } from './model/mean-loss.js';
+export { type MeanLoss, type MeanLossOptions, meanLoss } from './model/mean-loss.js';
 export type { BuildOptions, Model, ModelInput, ModelOutput, Parameter } from './model/model.js';
 export { loadOnnx as loadModel } from './onnx/index.js';
 export * from './operators/algebra.js';
@@ -24,3 +24,4 @@ export { GradientEvaluator, type GradientResult } from './operators/gradient.js'
 export * from './operators/linear-operator.js';
 export * from './operators/user-operator.js';
 export * from './solvers/index.js';
+export * from './trace/index.js';
