@@ -78,7 +78,7 @@ function rival(library, workload) {
     console.error(`${library} is not installed for any Python found; set HESSIA_BENCH_PYTHON to compare with it`);
     return [];
   }
-  const run = spawnSync(interpreter, [join(here, `rivals/${library}_rival.py`), '--workload', workload, '--threads', String(threads), '--repeats', String(repeats)], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  const run = spawnSync(interpreter, [join(here, `rivals/${library}_rival.py`), '--workload', workload, '--threads', String(threads), '--repeats', String(repeats), '--limit', '100'], { encoding: 'utf8', maxBuffer: 2 ** 26 });
   if (run.status !== 0) {
     console.error(`${library} on ${workload} failed: ${run.stderr.trim().split('\n').at(-1)}`);
     return [];

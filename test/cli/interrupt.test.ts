@@ -29,7 +29,10 @@ test.for([
     ],
     { interrupt: { signal, after }, timing },
   );
-  expect(ended).toEqual({ code: 130, signal: null, stdout: '', stderr: 'hessia: interrupted\n' });
+  // On a busy machine Node itself may not have started yet: then the signal ends it, which shells report as 130 too.
+  if (ended.signal === null)
+    expect(ended).toEqual({ code: 130, signal: null, stdout: '', stderr: 'hessia: interrupted\n' });
+  else expect([after < 1000, ended]).toEqual([true, { code: null, signal, stdout: '', stderr: '' }]);
   // A second, and what a machine that is busy with other tests adds.
   expect(timing.toEnd).toBeLessThan(1500);
   expect(readdirSync(place)).toEqual([]);
