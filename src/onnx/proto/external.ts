@@ -42,7 +42,7 @@ function withExternalFile<T>(
       `${what}: the file gives ${external.length} bytes of external data where its shape needs ${expected}`,
     );
   }
-  const path = locate(external, what);
+  const path = locateExternal(external, what);
   try {
     const descriptor = openSync(path, 'r');
     try {
@@ -67,7 +67,7 @@ function withExternalFile<T>(
  * may lead out of the folder of the model; where the model itself is a link, as in download caches whose
  * snapshots link into a store, the folder that it links to counts too.
  */
-function locate(external: OnnxExternal, what: string): string {
+export function locateExternal(external: OnnxExternal, what: string): string {
   const { location, model } = external;
   if (model === undefined) {
     throw new InputError(
