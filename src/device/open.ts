@@ -1,5 +1,6 @@
 /** Opening devices: the one place that loads the native core. */
 import binding from '#binding';
+import { cached } from '../base/cached.js';
 import { fromNative, InputError, MissingEnvironmentError } from '../base/errors.js';
 import { Device } from './device.js';
 import type { CpuInfo } from './native.js';
@@ -50,10 +51,13 @@ export function nativeInfo(): CpuInfo {
   }
 }
 
-let shared: Device | undefined;
+const shared = new Map<string, Device>();
 
-/** The device of operators that were given none: all cores, opened on first use, never closed. */
-export function sharedDevice(): Device {
-  shared ??= openDevice();
-  return shared;
+/**
+ * The device of operators that were given none: one for each number of threads, opened on first use, never closed.
+ * Operators that name the same number share it, and so can be combined.
+ */
+export function sharedDevice({ device = 'auto', threads = 0 }: Pick<DeviceOptions, 'device' | 'threads'> = {}): Device {
+  const kind = device === 'auto' ? 'cpu' : device;
+  return cached(shared, `${kind} ${threads}`, () => openDevice({ device: kind, threads }));
 }

@@ -6,7 +6,7 @@
  */
 import { cached } from '../base/cached.js';
 import { toFloat32, toFloat64, toInt32 } from '../base/convert.js';
-import { InternalError } from '../base/errors.js';
+import { InputError, InternalError } from '../base/errors.js';
 import { philoxNormal, philoxUniform } from '../base/philox.js';
 import type { Device } from '../device/device.js';
 import type { NativeBuffer } from '../device/native.js';
@@ -49,6 +49,7 @@ export class Execution {
   readonly #resident = new Map<number, NativeBuffer>();
   readonly #programs: LoadedProgram[] = [];
   #scratch: NativeBuffer | undefined;
+  #disposed = false;
   #counts: Float64Array;
   #total: number;
 
@@ -74,6 +75,12 @@ export class Execution {
     return new Execution(objective, options, await objective.counts());
   }
 
+  /** Equal where the function, the data, the type and the drawn labels are. */
+  async fingerprint(): Promise<string> {
+    const { draws, seed } = this.#labels ?? { draws: 0, seed: 0 };
+    return [await this.objective.fingerprint(), this.dtype, `${draws} draws`, `seed ${seed}`].join('|');
+  }
+
   /** samples that the program for this batch takes, padding included */
   extent(batch: number): number {
     return this.objective.pads ? this.objective.batchSize : this.objective.samplesOf(batch);
@@ -97,20 +104,44 @@ export class Execution {
     return program;
   }
 
-  /** The batch's data on the device: kept there while the budget allows. */
-  async data(batch: number): Promise<NativeBuffer> {
-    const known = this.#resident.get(batch);
-    if (known) return known;
+  /** Bytes of data on the device at the most: those kept there, and if not all are, those on their way. */
+  get dataBytes(): number {
+    const each = this.graph(0).dataBytes;
+    const kept = Math.floor(this.#dataBudget / each);
+    // one batch in use and one being written, which the queue holds a copy of
+    return each * Math.min(this.objective.batches, kept + 3);
+  }
+
+  /**
+   * Queues work on a batch's data, which stay on the device while the budget allows. Resolves when the queue is short;
+   * where data are not kept, when that work is the last in it, so that no more than two batches wait there.
+   */
+  async withData<T>(batch: number, work: (data: NativeBuffer) => T | Promise<T>): Promise<T> {
+    const data = this.#resident.get(batch) ?? (await this.#load(batch));
+    try {
+      if (this.#disposed) throw new InputError('the operator has been disposed');
+      return await work(data);
+    } finally {
+      const kept = this.#resident.get(batch) === data;
+      // the device frees it once queued work that uses it is done
+      if (!kept) data.dispose();
+      await this.device.throttle(kept ? undefined : 1);
+    }
+  }
+
+  async #load(batch: number): Promise<NativeBuffer> {
     const graph = this.graph(batch);
     const buffer = this.device.allocate(graph.dataBytes);
-    await this.#fill(batch, graph, buffer);
-    if ((this.#resident.size + 1) * graph.dataBytes <= this.#dataBudget) this.#resident.set(batch, buffer);
+    try {
+      await this.#fill(batch, graph, buffer);
+    } catch (error) {
+      buffer.dispose();
+      throw error;
+    }
+    // while the data were read, another product may have brought them too, or the operator may have been disposed
+    const fits = (this.#resident.size + 1) * graph.dataBytes <= this.#dataBudget;
+    if (fits && !this.#disposed && !this.#resident.has(batch)) this.#resident.set(batch, buffer);
     return buffer;
-  }
-  /** Gives back what `data` returned. */
-  release(batch: number, buffer: NativeBuffer): void {
-    // the device frees it once queued work that uses it is done
-    if (this.#resident.get(batch) !== buffer) buffer.dispose();
   }
 
   async #fill(batch: number, graph: BatchGraph, buffer: NativeBuffer): Promise<void> {
@@ -190,6 +221,7 @@ export class Execution {
   }
 
   dispose(): void {
+    this.#disposed = true;
     for (const p of this.#programs) p.dispose();
     for (const b of this.#resident.values()) b.dispose();
     this.#resident.clear();

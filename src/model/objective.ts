@@ -7,8 +7,8 @@ import { InputError, InternalError, ShapeError } from '../base/errors.js';
 import { selectByGlobs } from '../base/glob.js';
 import type { NdArray } from '../base/ndarray.js';
 import type { ArraySpec, Dataset } from '../data/dataset.js';
-import { targetAsInput } from '../data/target-as-input.js';
 import { fitSampleShape } from '../data/index.js';
+import { targetAsInput } from '../data/target-as-input.js';
 import type { FloatDType, Node, Shape } from '../graph/index.js';
 import { Graph, isFloat, ops, sizeOf } from '../graph/index.js';
 import type { BoundLoss, Loss } from './loss.js';
@@ -93,6 +93,13 @@ export class Objective {
       );
   }
 
+  /** Equal for equal functions: same model, data, loss and parameters, whatever the batches. */
+  async fingerprint(): Promise<string> {
+    const { model, data, loss, samples, parameters } = this;
+    const names = parameters.map((p) => p.name);
+    const parts = [model.fingerprint, await data.fingerprint(), loss.name, samples, this.#output, this.#inner, names];
+    return parts.join('|');
+  }
   get batches(): number {
     return Math.ceil(this.samples / this.batchSize);
   }

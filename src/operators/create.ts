@@ -4,7 +4,7 @@ import { InputError } from '../base/errors.js';
 import { formatBytes, parseBytes } from '../base/format.js';
 import { Device } from '../device/device.js';
 import type { DeviceName } from '../device/open.js';
-import { openDevice, sharedDevice } from '../device/open.js';
+import { sharedDevice } from '../device/open.js';
 import type { FloatDType } from '../graph/index.js';
 import { Execution } from '../model/execution.js';
 import type { MeanLoss } from '../model/mean-loss.js';
@@ -23,7 +23,7 @@ export interface CurvatureOptions extends ParameterChoice {
   readonly threads?: number | undefined;
   /** bytes, or text such as '2GiB', for everything but vectors; default 70 % of what is free */
   readonly memory?: number | string | undefined;
-  /** products at a time; chosen by memory if absent */
+  /** products at a time, where memory allows; absent: as many as gain from it */
   readonly block?: number | undefined;
   /** of drawn labels ('fisher'); default 0 */
   readonly seed?: number | undefined;
@@ -43,8 +43,7 @@ export function memoryBudget(memory: number | string | undefined): number {
 
 function deviceOf({ device, threads }: CurvatureOptions): Device {
   if (device instanceof Device) return device;
-  if ((device === undefined || device === 'auto') && threads === undefined) return sharedDevice();
-  return openDevice({ device: device ?? 'auto', ...(threads === undefined ? {} : { threads }) });
+  return sharedDevice({ ...(device && { device }), ...(threads !== undefined && { threads }) });
 }
 
 /** The objective on its device: parameters and data uploaded as they are needed. */
@@ -71,12 +70,17 @@ export async function curvature(
   const { fisherSamples = 1, seed = 0 } = options;
   if (!Number.isInteger(fisherSamples) || fisherSamples < 1)
     throw new InputError(`fisherSamples must be a whole number of at least 1, not ${fisherSamples}`);
-  const execution = await execute(f, options, name === 'fisher' ? { draws: fisherSamples, seed } : undefined);
+  const { block } = options;
+  if (block !== undefined && (!Number.isInteger(block) || block < 1))
+    throw new InputError(`block must be a whole number of at least 1, not ${block}`);
+  const memory = memoryBudget(options.memory);
+  const execution = await execute(
+    f,
+    { ...options, memory },
+    name === 'fisher' ? { draws: fisherSamples, seed } : undefined,
+  );
   try {
-    return await CurvatureOperator.create(name, execution, {
-      memory: memoryBudget(options.memory),
-      block: options.block,
-    });
+    return await CurvatureOperator.create(name, execution, { memory, block });
   } catch (error) {
     execution.dispose();
     throw error;

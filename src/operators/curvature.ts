@@ -13,10 +13,9 @@ import { OutOfMemoryError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 import type { Block } from '../device/block.js';
 import type { NativeBuffer } from '../device/native.js';
-import type { LoadedProgram } from '../device/program.js';
+import type { Attachment, LoadedProgram } from '../device/program.js';
 import type { Execution } from '../model/execution.js';
 import { bytesPerElement } from '../program/format.js';
-import type { CompiledProgram } from '../transform/compile.js';
 import type { ApplyOptions } from './linear-operator.js';
 import { checkInterrupted, OperatorBase } from './linear-operator.js';
 import type { CurvatureName, Linearised } from './linearised.js';
@@ -28,6 +27,7 @@ export type { CurvatureName } from './linearised.js';
 export interface MemoryPlan {
   readonly budget: number;
   readonly parameters: number;
+  /** batches on the device at the same time */
   readonly data: number;
   /** kept values of one batch, and for how many batches they are kept */
   readonly residuals: number;
@@ -72,6 +72,8 @@ export class CurvatureOperator extends OperatorBase {
     this.plan = layout.plan;
     this.flops = layout.flops;
     this.#linear.set(layout.first.graph.samples, layout.first);
+    // At its largest from the first: while work is queued, growing it would hold the old and the new.
+    execution.scratch(layout.plan.scratch);
   }
 
   /**
@@ -83,22 +85,8 @@ export class CurvatureOperator extends OperatorBase {
     execution: Execution,
     options: { memory: number; block?: number | undefined },
   ): Promise<CurvatureOperator> {
-    const { objective } = execution;
-    const parts = [
-      objective.model.fingerprint,
-      await objective.data.fingerprint(),
-      name,
-      objective.loss.name,
-      objective.samples,
-      execution.dtype,
-      objective.parameters.map((p) => p.name).join(),
-    ];
-    return new CurvatureOperator(
-      name,
-      execution,
-      parts.join('|'),
-      layOut(name, execution, options.memory, options.block),
-    );
+    const fingerprint = `${name}|${await execution.fingerprint()}`;
+    return new CurvatureOperator(name, execution, fingerprint, layOut(name, execution, options.memory, options.block));
   }
 
   protected async multiply(input: Block, output: Block, { signal }: ApplyOptions): Promise<void> {
@@ -106,17 +94,12 @@ export class CurvatureOperator extends OperatorBase {
     output.zero();
     for (let b = 0; b < execution.objective.batches; b++) {
       checkInterrupted(signal);
-      const data = await execution.data(b);
-      const linear = this.#linearised(b);
-      const kept = b < this.plan.kept ? this.#keep(b, linear, data, signal) : null;
-      const program = this.#program(linear, input.count, kept ? 'retained' : 'lockstep');
-      const attached = execution.attachments(program, data);
-      attached.set('tangents', { buffer: input.buffer, byteOffset: input.byteOffset });
-      attached.set('results', { buffer: output.buffer, byteOffset: output.byteOffset });
-      if (kept) attached.set('residuals', { buffer: kept, byteOffset: 0 });
-      program.run(attached, signal);
-      execution.release(b, data);
-      await this.device.throttle();
+      await execution.withData(b, (data) => {
+        const linear = this.#linearised(b);
+        const kept = b < this.plan.kept ? this.#keep(b, linear, data, signal) : null;
+        const program = this.#program(linear, input.count, kept ? 'retained' : 'lockstep');
+        program.run(this.#attachments(program, data, input, output, kept), signal);
+      });
     }
   }
 
@@ -124,10 +107,7 @@ export class CurvatureOperator extends OperatorBase {
   async prepare(signal?: AbortSignal): Promise<void> {
     for (let b = 0; b < this.plan.kept; b++) {
       checkInterrupted(signal);
-      const data = await this.execution.data(b);
-      this.#keep(b, this.#linearised(b), data, signal);
-      this.execution.release(b, data);
-      await this.device.throttle();
+      await this.execution.withData(b, (data) => this.#keep(b, this.#linearised(b), data, signal));
     }
     await this.device.finish();
   }
@@ -138,16 +118,12 @@ export class CurvatureOperator extends OperatorBase {
   }
   /** the compiled tangent program for k vectors with the primal pass retained, for profiles */
   async profile(input: Block, output: Block): Promise<{ program: LoadedProgram; seconds: Float64Array }> {
-    const data = await this.execution.data(0);
     const linear = this.#linearised(0);
-    const kept = this.#keep(0, linear, data, undefined);
     const program = this.#program(linear, input.count, 'retained');
-    const attached = this.execution.attachments(program, data);
-    attached.set('tangents', { buffer: input.buffer, byteOffset: input.byteOffset });
-    attached.set('results', { buffer: output.buffer, byteOffset: output.byteOffset });
-    attached.set('residuals', { buffer: kept, byteOffset: 0 });
-    const seconds = await program.profile(attached);
-    this.execution.release(0, data);
+    const seconds = await this.execution.withData(0, (data) => {
+      const kept = this.#keep(0, linear, data, undefined);
+      return program.profile(this.#attachments(program, data, input, output, kept));
+    });
     return { program, seconds };
   }
 
@@ -171,6 +147,19 @@ export class CurvatureOperator extends OperatorBase {
     this.#kept.set(b, { buffer, signal });
     return buffer;
   }
+  #attachments(
+    program: LoadedProgram,
+    data: NativeBuffer,
+    input: Block,
+    output: Block,
+    kept: NativeBuffer | null,
+  ): Map<string, Attachment> {
+    const attached = this.execution.attachments(program, data);
+    attached.set('tangents', { buffer: input.buffer, byteOffset: input.byteOffset });
+    attached.set('results', { buffer: output.buffer, byteOffset: output.byteOffset });
+    if (kept) attached.set('residuals', { buffer: kept, byteOffset: 0 });
+    return attached;
+  }
   #program(linear: Linearised, k: number, mode: 'retained' | 'lockstep'): LoadedProgram {
     const key = `${mode} ${linear.graph.samples} ${k}`;
     return cached(this.#programs, key, () => this.execution.loadCompiled(compileTangent(linear, k, mode)));
@@ -189,60 +178,41 @@ interface Layout {
 }
 
 /** Chooses block size and how many batches keep their residuals, to fit the budget. */
-function layOut(name: CurvatureName, execution: Execution, budget: number, wanted: number | undefined): Layout {
+function layOut(name: CurvatureName, execution: Execution, budget: number, wanted: number = largestBlock): Layout {
   const { objective } = execution;
+  const { batches } = objective;
   const first = linearise(name, execution.graph(0));
+  const scratchOf = (k: number, mode: 'retained' | 'lockstep'): number => compileTangent(first, k, mode).scratchBytes;
   const parameters = objective.dimension * bytesPerElement[execution.dtype];
-  const data = first.graph.dataBytes * objective.batches;
+  const data = execution.dataBytes;
+  const room = budget - parameters - data;
+  const residuals = first.residualBytes;
   const primal = compilePrimal(first);
   const one = compileTangent(first, 1, 'retained');
-  const flops = { product: one.flops, primal: primal.flops };
-  const fixed = parameters + first.graph.dataBytes;
-  // Scratch grows almost linearly in k, so the largest block that fits follows from two compilations.
-  const two = compileTangent(first, 2, 'retained');
-  const perProduct = Math.max(1, two.scratchBytes - one.scratchBytes);
-  const room = budget - fixed;
-  const lockstepOne = (): CompiledProgram => compileTangent(first, 1, 'lockstep');
-  if (one.scratchBytes + first.residualBytes > room) {
-    const least = lockstepOne().scratchBytes;
-    if (least > room)
-      throw new OutOfMemoryError(
-        `a product needs ${formatBytes(fixed + least)}, but the budget is ${formatBytes(budget)}; use a smaller --batch-size or a larger --memory`,
-      );
-    return {
-      first,
-      flops,
-      plan: {
-        budget,
-        parameters,
-        data,
-        residuals: first.residualBytes,
-        batches: objective.batches,
-        kept: 0,
-        block: 1,
-        scratch: least,
-      },
-    };
-  }
-  const fits = Math.floor((room * 0.8 - first.residualBytes - one.scratchBytes) / perProduct) + 1;
-  const block = wanted ?? Math.max(1, Math.min(largestBlock, fits));
-  const scratch = Math.max(one.scratchBytes + (block - 1) * perProduct, primal.scratchBytes);
-  const left = room - scratch - Math.min(data, room * 0.2);
-  let kept = Math.max(0, Math.min(objective.batches, Math.floor(left / Math.max(1, first.residualBytes))));
-  // lockstep needs the primal's scratch as well; when some batches use it, leave room for that
-  if (kept < objective.batches) kept = Math.max(0, kept - 1);
-  return {
+  const planned = (block: number, kept: number, scratch: number): Layout => ({
     first,
-    flops,
-    plan: {
-      budget,
-      parameters,
-      data,
-      residuals: first.residualBytes,
-      batches: objective.batches,
-      kept,
-      block,
-      scratch,
-    },
-  };
+    flops: { product: one.flops, primal: primal.flops },
+    plan: { budget, parameters, data, residuals, batches, kept, block, scratch },
+  });
+
+  // Scratch grows almost linearly in k, so the largest block that fits follows from two compilations.
+  const perProduct = Math.max(1, scratchOf(2, 'retained') - one.scratchBytes);
+  const fits = Math.floor((0.8 * room - residuals - one.scratchBytes) / perProduct) + 1;
+  let block = Math.max(1, Math.min(wanted, fits));
+  const retained = Math.max(scratchOf(block, 'retained'), primal.scratchBytes);
+  if (retained + batches * residuals <= room) return planned(block, batches, retained);
+
+  // Batches that do not keep their residuals have them among the scratch.
+  let lockstep = scratchOf(block, 'lockstep');
+  if (lockstep > room && block > 1) {
+    block = 1;
+    lockstep = scratchOf(block, 'lockstep');
+  }
+  if (lockstep > room)
+    throw new OutOfMemoryError(
+      `a product needs ${formatBytes(parameters + data + lockstep)}, but the budget is ${formatBytes(budget)}; use a smaller --batch-size or a larger --memory`,
+    );
+  const scratch = Math.max(retained, lockstep);
+  const kept = Math.floor((room - scratch) / residuals);
+  return kept > 0 ? planned(block, kept, scratch) : planned(block, 0, lockstep);
 }

@@ -57,14 +57,13 @@ export class GradientEvaluator {
     try {
       for (let b = 0; b < objective.batches; b++) {
         checkInterrupted(signal);
-        const data = await execution.data(b);
-        const program = this.#program(execution.graph(b), out !== null);
-        const attached = execution.attachments(program, data);
-        attached.set('loss', { buffer: losses, byteOffset: b * size });
-        if (out) attached.set('results', { buffer: out.buffer, byteOffset: out.byteOffset });
-        program.run(attached, signal);
-        execution.release(b, data);
-        await device.throttle();
+        await execution.withData(b, (data) => {
+          const program = this.#program(execution.graph(b), out !== null);
+          const attached = execution.attachments(program, data);
+          attached.set('loss', { buffer: losses, byteOffset: b * size });
+          if (out) attached.set('results', { buffer: out.buffer, byteOffset: out.byteOffset });
+          program.run(attached, signal);
+        });
       }
       const values = dtype === 'float32' ? new Float32Array(objective.batches) : new Float64Array(objective.batches);
       await device.guardAsync(() => device.native.read(losses, 0, values));
