@@ -13,7 +13,7 @@ export { Device } from './device/device.js';
 export { type DeviceName, type DeviceOptions, openDevice } from './device/open.js';
 export * as functions from './graph/functions.js';
 export { type FloatDType, Graph, type Node, ops, type Shape } from './graph/index.js';
-export { binaryCrossEntropy, crossEntropy, type Loss, lossByName, meanSquaredError, outputLoss } from './model/loss.js';
+export * from './model/loss.js';
 export { type MeanLoss, type MeanLossOptions, meanLoss } from './model/mean-loss.js';
 export type { BuildOptions, Model, ModelInput, ModelOutput, Parameter } from './model/model.js';
 export { loadOnnx as loadModel } from './onnx/index.js';
