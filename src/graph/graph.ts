@@ -44,9 +44,11 @@ export class Graph {
 
   constant(data: Primitives['constant']['data'], shape: Shape, dtype: DType): Node {
     const size = sizeOf(shape);
-    if (data.length !== size) throw new ShapeError(`constant of shape [${shape}] needs ${size} values, got ${data.length}`);
+    if (data.length !== size)
+      throw new ShapeError(`constant of shape [${shape}] needs ${size} values, got ${data.length}`);
     const first = data[0];
-    if (first !== undefined && size <= 4096 && data.every((v) => Object.is(v, first))) return this.fill(first, shape, dtype);
+    if (first !== undefined && size <= 4096 && data.every((v) => Object.is(v, first)))
+      return this.fill(first, shape, dtype);
     return this.#intern('constant', [], { data }, { shape, dtype });
   }
 

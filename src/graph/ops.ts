@@ -3,19 +3,55 @@
  * other operand's type. Composites (softmax, gelu, …) are in functions.ts.
  */
 import { ShapeError } from '../base/errors.js';
-import type { BinaryName, CompareName, ConvAttributes, DType, Node, Shape, UnaryName, WindowAttributes } from './node.js';
+import type {
+  BinaryName,
+  CompareName,
+  ConvAttributes,
+  DType,
+  Node,
+  Shape,
+  UnaryName,
+  WindowAttributes,
+} from './node.js';
 import { describe, sameShape, sizeOf } from './node.js';
 
 export type Operand = Node | number;
 
-const unary = (op: UnaryName) => (x: Node): Node => x.graph.make(op, [x], {});
-export const neg = unary('neg'), abs = unary('abs'), sign = unary('sign'), exp = unary('exp'), expm1 = unary('expm1');
-export const log = unary('log'), log1p = unary('log1p'), sqrt = unary('sqrt'), rsqrt = unary('rsqrt');
-export const reciprocal = unary('reciprocal'), sin = unary('sin'), cos = unary('cos'), tan = unary('tan');
-export const asin = unary('asin'), acos = unary('acos'), atan = unary('atan'), sinh = unary('sinh'), cosh = unary('cosh');
-export const asinh = unary('asinh'), acosh = unary('acosh'), atanh = unary('atanh'), tanh = unary('tanh');
-export const sigmoid = unary('sigmoid'), softplus = unary('softplus'), erf = unary('erf'), floor = unary('floor');
-export const ceil = unary('ceil'), round = unary('round'), not = unary('not'), isNaN = unary('isNaN'), isInf = unary('isInf');
+const unary =
+  (op: UnaryName) =>
+  (x: Node): Node =>
+    x.graph.make(op, [x], {});
+export const neg = unary('neg'),
+  abs = unary('abs'),
+  sign = unary('sign'),
+  exp = unary('exp'),
+  expm1 = unary('expm1');
+export const log = unary('log'),
+  log1p = unary('log1p'),
+  sqrt = unary('sqrt'),
+  rsqrt = unary('rsqrt');
+export const reciprocal = unary('reciprocal'),
+  sin = unary('sin'),
+  cos = unary('cos'),
+  tan = unary('tan');
+export const asin = unary('asin'),
+  acos = unary('acos'),
+  atan = unary('atan'),
+  sinh = unary('sinh'),
+  cosh = unary('cosh');
+export const asinh = unary('asinh'),
+  acosh = unary('acosh'),
+  atanh = unary('atanh'),
+  tanh = unary('tanh');
+export const sigmoid = unary('sigmoid'),
+  softplus = unary('softplus'),
+  erf = unary('erf'),
+  floor = unary('floor');
+export const ceil = unary('ceil'),
+  round = unary('round'),
+  not = unary('not'),
+  isNaN = unary('isNaN'),
+  isInf = unary('isInf');
 
 /** The shape that both broadcast to. */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
@@ -32,7 +68,11 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
 export function broadcastTo(x: Node, shape: Shape): Node {
   if (sameShape(x.shape, shape)) return x;
   const lead = shape.length - x.shape.length;
-  return broadcast(x, shape, x.shape.map((_, i) => i + lead));
+  return broadcast(
+    x,
+    shape,
+    x.shape.map((_, i) => i + lead),
+  );
 }
 
 function pair(a: Operand, b: Operand): [Node, Node] {
@@ -43,14 +83,30 @@ function pair(a: Operand, b: Operand): [Node, Node] {
   const shape = broadcastShapes(na.shape, nb.shape);
   return [broadcastTo(na, shape), broadcastTo(nb, shape)];
 }
-const binary = (op: BinaryName | CompareName) => (a: Operand, b: Operand): Node => {
-  const [x, y] = pair(a, b);
-  return x.graph.make(op, [x, y], {});
-};
-export const add = binary('add'), sub = binary('sub'), mul = binary('mul'), div = binary('div'), pow = binary('pow');
-export const max = binary('max'), min = binary('min'), atan2 = binary('atan2'), mod = binary('mod');
-export const eq = binary('eq'), ne = binary('ne'), lt = binary('lt'), le = binary('le'), gt = binary('gt'), ge = binary('ge');
-export const and = binary('and'), or = binary('or'), xor = binary('xor');
+const binary =
+  (op: BinaryName | CompareName) =>
+  (a: Operand, b: Operand): Node => {
+    const [x, y] = pair(a, b);
+    return x.graph.make(op, [x, y], {});
+  };
+export const add = binary('add'),
+  sub = binary('sub'),
+  mul = binary('mul'),
+  div = binary('div'),
+  pow = binary('pow');
+export const max = binary('max'),
+  min = binary('min'),
+  atan2 = binary('atan2'),
+  mod = binary('mod');
+export const eq = binary('eq'),
+  ne = binary('ne'),
+  lt = binary('lt'),
+  le = binary('le'),
+  gt = binary('gt'),
+  ge = binary('ge');
+export const and = binary('and'),
+  or = binary('or'),
+  xor = binary('xor');
 
 export function select(condition: Node, a: Operand, b: Operand): Node {
   const [x, y] = pair(a, b);
@@ -68,25 +124,37 @@ function normaliseAxes(axes: readonly number[], rank: number): number[] {
 }
 /** −rank … rank−1 → 0 … rank−1 */
 export function normaliseAxis(axis: number, rank: number): number {
-  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) throw new ShapeError(`axis ${axis} is outside a value of rank ${rank}`);
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank)
+    throw new ShapeError(`axis ${axis} is outside a value of rank ${rank}`);
   return axis < 0 ? axis + rank : axis;
 }
-const reduction = (op: 'reduceSum' | 'reduceMax' | 'reduceMin') =>
+const reduction =
+  (op: 'reduceSum' | 'reduceMax' | 'reduceMin') =>
   (x: Node, axes: readonly number[] = x.shape.map((_, i) => i), keepDims = false): Node => {
     const list = normaliseAxes(axes, x.shape.length);
     const y = x.graph.make(op, [x], { axes: list });
-    return keepDims ? reshape(y, x.shape.map((d, i) => (list.includes(i) ? 1 : d))) : y;
+    return keepDims
+      ? reshape(
+          y,
+          x.shape.map((d, i) => (list.includes(i) ? 1 : d)),
+        )
+      : y;
   };
-export const reduceSum = reduction('reduceSum'), reduceMax = reduction('reduceMax'), reduceMin = reduction('reduceMin');
+export const reduceSum = reduction('reduceSum'),
+  reduceMax = reduction('reduceMax'),
+  reduceMin = reduction('reduceMin');
 /** index (int32) of the first maximum; the axis is removed */
-export const argMax = (x: Node, axis: number): Node => x.graph.make('argMax', [x], { axis: normaliseAxis(axis, x.shape.length) });
-export const argMin = (x: Node, axis: number): Node => x.graph.make('argMin', [x], { axis: normaliseAxis(axis, x.shape.length) });
+export const argMax = (x: Node, axis: number): Node =>
+  x.graph.make('argMax', [x], { axis: normaliseAxis(axis, x.shape.length) });
+export const argMin = (x: Node, axis: number): Node =>
+  x.graph.make('argMin', [x], { axis: normaliseAxis(axis, x.shape.length) });
 export const cumsum = (x: Node, axis: number, exclusive = false, reverse = false): Node =>
   x.graph.make('cumsum', [x], { axis: normaliseAxis(axis, x.shape.length), exclusive, reverse });
 export const argsort = (x: Node, axis: number, descending = false): Node =>
   x.graph.make('argsort', [x], { axis: normaliseAxis(axis, x.shape.length), descending });
 
-export const dot = (x: Node, y: Node, a: string, b: string, out: string): Node => x.graph.make('dot', [x, y], { a, b, out });
+export const dot = (x: Node, y: Node, a: string, b: string, out: string): Node =>
+  x.graph.make('dot', [x, y], { a, b, out });
 
 /** NumPy matmul: vectors, matrices and broadcast batches of them. */
 export function matmul(x: Node, y: Node): Node {
@@ -107,14 +175,20 @@ export function matmul(x: Node, y: Node): Node {
   const [xs, bx] = squeeze(x, y);
   const [ys, by] = squeeze(y, x);
   const all = [...letters].filter((c) => bx.includes(c) || by.includes(c)).join('');
-  return dot(xs, ys, bx + (x.shape.length > 1 ? 'mk' : 'k'), by + (y.shape.length > 1 ? 'kn' : 'k'),
-    all + (x.shape.length > 1 ? 'm' : '') + (y.shape.length > 1 ? 'n' : ''));
+  return dot(
+    xs,
+    ys,
+    bx + (x.shape.length > 1 ? 'mk' : 'k'),
+    by + (y.shape.length > 1 ? 'kn' : 'k'),
+    all + (x.shape.length > 1 ? 'm' : '') + (y.shape.length > 1 ? 'n' : ''),
+  );
 }
 
 /** Cross-correlation; see ConvInstruction. x: [n, c, …space] or [k, n, c, …space], w: [o, c/groups, …window] or with k. */
 export function conv(x: Node, w: Node, attributes: ConvAttributes & { padHigh: readonly number[] }): Node {
   const n = attributes.strides.length;
-  const size = x.shape.slice(-n), window = w.shape.slice(-n);
+  const size = x.shape.slice(-n),
+    window = w.shape.slice(-n);
   const positions = size.map((s, i) => {
     const reach = ((window[i] ?? 1) - 1) * (attributes.dilations[i] ?? 1) + 1;
     const room = s + (attributes.padLow[i] ?? 0) + (attributes.padHigh[i] ?? 0) - reach;
@@ -123,7 +197,12 @@ export function conv(x: Node, w: Node, attributes: ConvAttributes & { padHigh: r
   });
   return convAt(x, w, { ...geometry(attributes), positions });
 }
-const geometry = ({ strides, padLow, dilations, groups }: ConvAttributes): ConvAttributes => ({ strides, padLow, dilations, groups });
+const geometry = ({ strides, padLow, dilations, groups }: ConvAttributes): ConvAttributes => ({
+  strides,
+  padLow,
+  dilations,
+  groups,
+});
 /** conv with the number of output positions given (padding above follows from it) */
 export const convAt = (x: Node, w: Node, a: ConvAttributes & { positions: readonly number[] }): Node =>
   x.graph.make('conv', [x, w], { ...geometry(a), positions: a.positions });
@@ -132,7 +211,12 @@ export const convInput = (y: Node, w: Node, a: ConvAttributes, size: readonly nu
 export const convWeight = (x: Node, y: Node, a: ConvAttributes, size: readonly number[]): Node =>
   x.graph.make('convWeight', [x, y], { ...geometry(a), size });
 
-const windowGeometry = ({ window, strides, padLow, dilations }: WindowAttributes): WindowAttributes => ({ window, strides, padLow, dilations });
+const windowGeometry = ({ window, strides, padLow, dilations }: WindowAttributes): WindowAttributes => ({
+  window,
+  strides,
+  padLow,
+  dilations,
+});
 /** Sums over windows of the trailing axes; outside counts zero. */
 export const windowSum = (x: Node, a: WindowAttributes, positions: readonly number[]): Node =>
   x.graph.make('windowSum', [x], { ...windowGeometry(a), positions });
@@ -155,13 +239,24 @@ export function reshape(x: Node, shape: Shape): Node {
   if (sizeOf(shape) !== sizeOf(x.shape)) throw new ShapeError(`cannot reshape ${describe(x)} to [${shape}]`);
   return x.graph.make('reshape', [x], { shape });
 }
-export const transpose = (x: Node, permutation: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i)): Node =>
-  x.graph.make('transpose', [x], { permutation });
-export const broadcast = (x: Node, shape: Shape, dims: readonly number[]): Node => x.graph.make('broadcast', [x], { shape, dims });
-export const slice = (x: Node, starts: readonly number[], sizes: readonly number[], strides: readonly number[] = starts.map(() => 1)): Node =>
-  x.graph.make('slice', [x], { starts, sizes, strides });
-export const pad = (x: Node, low: readonly number[], high: readonly number[], interior: readonly number[] = low.map(() => 0)): Node =>
-  x.graph.make('pad', [x], { low, high, interior });
+export const transpose = (
+  x: Node,
+  permutation: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i),
+): Node => x.graph.make('transpose', [x], { permutation });
+export const broadcast = (x: Node, shape: Shape, dims: readonly number[]): Node =>
+  x.graph.make('broadcast', [x], { shape, dims });
+export const slice = (
+  x: Node,
+  starts: readonly number[],
+  sizes: readonly number[],
+  strides: readonly number[] = starts.map(() => 1),
+): Node => x.graph.make('slice', [x], { starts, sizes, strides });
+export const pad = (
+  x: Node,
+  low: readonly number[],
+  high: readonly number[],
+  interior: readonly number[] = low.map(() => 0),
+): Node => x.graph.make('pad', [x], { low, high, interior });
 export function concat(parts: readonly Node[], axis: number): Node {
   const first = parts[0];
   if (!first) throw new ShapeError('concat of nothing');

@@ -3,14 +3,15 @@
  * so a forgotten rule does not compile. Rules are written with primitives, hence differentiable again; reverse mode
  * is the transpose of the linearised graph (transform/transpose.ts) and has no rules of its own.
  */
+
+import type { Signature } from './graph.js';
+import type { Node, PrimitiveName, Primitives } from './node.js';
 import { elementwiseRules } from './rules/elementwise.js';
 import { indexRules } from './rules/indexing.js';
 import { productRules } from './rules/products.js';
 import { reductionRules } from './rules/reductions.js';
 import { shapeRules } from './rules/shapes.js';
 import { windowRules } from './rules/windows.js';
-import type { Signature } from './graph.js';
-import type { Node, PrimitiveName, Primitives } from './node.js';
 
 /** null is a structural zero: it costs nothing and is never materialised */
 export type Tangent = Node | null;

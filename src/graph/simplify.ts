@@ -17,11 +17,23 @@ export function fillValue(node: Node | undefined): number | undefined {
 const isFill = (node: Node | undefined, value: number): boolean => fillValue(node) === value;
 
 const unaryFolds: Partial<Record<UnaryName, (x: number) => number>> = {
-  neg: (x) => -x, abs: Math.abs, exp: Math.exp, log: Math.log, sqrt: Math.sqrt, reciprocal: (x) => 1 / x,
-  rsqrt: (x) => 1 / Math.sqrt(x), floor: Math.floor, ceil: Math.ceil, not: (x) => (x === 0 ? 1 : 0),
+  neg: (x) => -x,
+  abs: Math.abs,
+  exp: Math.exp,
+  log: Math.log,
+  sqrt: Math.sqrt,
+  reciprocal: (x) => 1 / x,
+  rsqrt: (x) => 1 / Math.sqrt(x),
+  floor: Math.floor,
+  ceil: Math.ceil,
+  not: (x) => (x === 0 ? 1 : 0),
 };
 const binaryFolds: Partial<Record<BinaryName, (a: number, b: number) => number>> = {
-  add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b, pow: (a, b) => a ** b,
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  pow: (a, b) => a ** b,
 };
 
 const table: { [P in PrimitiveName]?: Make } = {
@@ -46,7 +58,8 @@ const table: { [P in PrimitiveName]?: Make } = {
     if (isFill(b, -1)) return ops.neg(a);
     if (isOp(a, 'neg') && isOp(b, 'neg')) return ops.mul(a.inputs[0] as Node, b.inputs[0] as Node);
     // c1·(c2·x): one product; keeps scale factors of means and losses from piling up
-    const c = fillValue(a), inner = b;
+    const c = fillValue(a),
+      inner = b;
     if (c !== undefined && isOp(inner, 'mul')) {
       const c2 = fillValue(inner.inputs[0]);
       if (c2 !== undefined && inner.inputs[1]) return ops.mul(a.graph.fill(c * c2, b.shape, b.dtype), inner.inputs[1]);
@@ -59,14 +72,22 @@ const table: { [P in PrimitiveName]?: Make } = {
   pow: (_, [a, b]) => {
     if (!a || !b || !isFloat(a.dtype)) return undefined;
     switch (fillValue(b)) {
-      case 0: return a.graph.fill(1, a.shape, a.dtype);
-      case 1: return a;
-      case 2: return ops.mul(a, a);
-      case 3: return ops.mul(a, ops.mul(a, a));
-      case 0.5: return ops.sqrt(a);
-      case -0.5: return ops.rsqrt(a);
-      case -1: return ops.reciprocal(a);
-      default: return undefined;
+      case 0:
+        return a.graph.fill(1, a.shape, a.dtype);
+      case 1:
+        return a;
+      case 2:
+        return ops.mul(a, a);
+      case 3:
+        return ops.mul(a, ops.mul(a, a));
+      case 0.5:
+        return ops.sqrt(a);
+      case -0.5:
+        return ops.rsqrt(a);
+      case -1:
+        return ops.reciprocal(a);
+      default:
+        return undefined;
     }
   },
   select: (_, [c, a, b]) => {
@@ -136,10 +157,18 @@ const table: { [P in PrimitiveName]?: Make } = {
   transpose: (g, [x], { permutation }: Primitives['transpose']) => {
     if (!x || permutation.every((p, i) => p === i)) return x;
     const v = fillValue(x);
-    if (v !== undefined) return g.fill(v, permutation.map((p) => x.shape[p] ?? 1), x.dtype);
+    if (v !== undefined)
+      return g.fill(
+        v,
+        permutation.map((p) => x.shape[p] ?? 1),
+        x.dtype,
+      );
     if (isOp(x, 'transpose')) {
       const inner = x.attributes.permutation;
-      return ops.transpose(x.inputs[0] as Node, permutation.map((p) => inner[p] as number));
+      return ops.transpose(
+        x.inputs[0] as Node,
+        permutation.map((p) => inner[p] as number),
+      );
     }
     return undefined;
   },
@@ -147,8 +176,14 @@ const table: { [P in PrimitiveName]?: Make } = {
     if (!x || (sameShape(x.shape, shape) && dims.every((d, i) => d === i))) return x;
     const v = fillValue(x);
     if (v !== undefined) return g.fill(v, shape, x.dtype);
-    if (isOp(x, 'broadcast')) return ops.broadcast(x.inputs[0] as Node, shape, x.attributes.dims.map((d) => dims[d] as number));
-    if (sizeOf(shape) === sizeOf(x.shape) && dims.every((d, i) => i === 0 || d > (dims[i - 1] as number))) return ops.reshape(x, shape);
+    if (isOp(x, 'broadcast'))
+      return ops.broadcast(
+        x.inputs[0] as Node,
+        shape,
+        x.attributes.dims.map((d) => dims[d] as number),
+      );
+    if (sizeOf(shape) === sizeOf(x.shape) && dims.every((d, i) => i === 0 || d > (dims[i - 1] as number)))
+      return ops.reshape(x, shape);
     return undefined;
   },
   slice: (g, [x], { starts, sizes, strides }: Primitives['slice']) => {
@@ -159,7 +194,11 @@ const table: { [P in PrimitiveName]?: Make } = {
   pad: (g, [x], { low, high, interior }: Primitives['pad']) => {
     if (!x || [...low, ...high, ...interior].every((p) => p === 0)) return x;
     if (!isFill(x, 0)) return undefined;
-    return g.fill(0, x.shape.map((d, i) => d + (low[i] ?? 0) + (high[i] ?? 0) + Math.max(0, d - 1) * (interior[i] ?? 0)), x.dtype);
+    return g.fill(
+      0,
+      x.shape.map((d, i) => d + (low[i] ?? 0) + (high[i] ?? 0) + Math.max(0, d - 1) * (interior[i] ?? 0)),
+      x.dtype,
+    );
   },
   concat: (g, parts, { axis }: Primitives['concat']) => {
     if (parts.length === 1) return parts[0];
@@ -168,9 +207,14 @@ const table: { [P in PrimitiveName]?: Make } = {
     const v = fillValue(parts[0]);
     if (v === undefined || !parts.every((p) => isFill(p, v))) return undefined;
     const first = parts[0] as Node;
-    return g.fill(v, first.shape.map((d, i) => (i === axis ? parts.reduce((n, p) => n + (p.shape[i] ?? 0), 0) : d)), first.dtype);
+    return g.fill(
+      v,
+      first.shape.map((d, i) => (i === axis ? parts.reduce((n, p) => n + (p.shape[i] ?? 0), 0) : d)),
+      first.dtype,
+    );
   },
-  reverse: (_, [x], { axes }: Primitives['reverse']) => (axes.length === 0 || (x && fillValue(x) !== undefined) ? x : undefined),
+  reverse: (_, [x], { axes }: Primitives['reverse']) =>
+    axes.length === 0 || (x && fillValue(x) !== undefined) ? x : undefined,
 };
 
 /**
@@ -179,7 +223,10 @@ const table: { [P in PrimitiveName]?: Make } = {
  */
 function joinedPads(a: Node, b: Node): Node | undefined {
   if (!isOp(a, 'pad') || !isOp(b, 'pad')) return undefined;
-  const p = a.attributes, q = b.attributes, x = a.inputs[0] as Node, y = b.inputs[0] as Node;
+  const p = a.attributes,
+    q = b.attributes,
+    x = a.inputs[0] as Node,
+    y = b.inputs[0] as Node;
   if ([...p.interior, ...q.interior].some((n) => n !== 0)) return undefined;
   const differ = p.low.flatMap((low, i) => (low !== q.low[i] || x.shape[i] !== y.shape[i] ? [i] : []));
   const axis = differ[0];
@@ -190,34 +237,61 @@ function joinedPads(a: Node, b: Node): Node | undefined {
   if (!ascending && end(q.low, y) !== p.low[axis]) return undefined;
   const first = ascending ? [x, y] : [y, x];
   const parts = first.flatMap((z) => (isOp(z, 'concat') && z.attributes.axis === axis ? z.inputs : [z]));
-  const before = ascending ? p : q, after = ascending ? q : p;
-  return ops.pad(ops.concat(parts, axis), before.low, p.high.map((h, i) => (i === axis ? (after.high[i] as number) : h)));
+  const before = ascending ? p : q,
+    after = ascending ? q : p;
+  return ops.pad(
+    ops.concat(parts, axis),
+    before.low,
+    p.high.map((h, i) => (i === axis ? (after.high[i] as number) : h)),
+  );
 }
 
 /** labels of t(x) → labels of x, where output axis p of t is input axis permutation[p] */
 function relabel(permutation: readonly number[], labels: string): string {
   const out: string[] = [];
-  permutation.forEach((p, i) => { out[p] = labels[i] as string; });
+  permutation.forEach((p, i) => {
+    out[p] = labels[i] as string;
+  });
   return out.join('');
 }
 function aligned(x: Node, labels: string, out: string, shape: readonly number[]): Node {
-  return ops.broadcast(x, shape, [...labels].map((c) => out.indexOf(c)));
+  return ops.broadcast(
+    x,
+    shape,
+    [...labels].map((c) => out.indexOf(c)),
+  );
 }
 
 /** What remains of a value without elements where the result has some: the sum, or the extremum, over nothing. */
 function overNothing(op: PrimitiveName, dtype: DType): number | undefined {
   switch (op) {
-    case 'reduceSum': case 'dot': case 'conv': case 'convInput': case 'convWeight': case 'windowSum': case 'windowSumTranspose':
-    case 'takeTranspose': case 'scatterElements': case 'pad': return 0;
-    case 'reduceMax': return isFloat(dtype) ? -Infinity : -(2 ** 31);
-    case 'reduceMin': return isFloat(dtype) ? Infinity : 2 ** 31 - 1;
-    default: return undefined;
+    case 'reduceSum':
+    case 'dot':
+    case 'conv':
+    case 'convInput':
+    case 'convWeight':
+    case 'windowSum':
+    case 'windowSumTranspose':
+    case 'takeTranspose':
+    case 'scatterElements':
+    case 'pad':
+      return 0;
+    case 'reduceMax':
+      return isFloat(dtype) ? -Infinity : -(2 ** 31);
+    case 'reduceMin':
+      return isFloat(dtype) ? Infinity : 2 ** 31 - 1;
+    default:
+      return undefined;
   }
 }
 
 /** The simpler equal of `op(inputs)`, if one is known; it has the same signature. */
 export function simplify<P extends PrimitiveName>(
-  graph: Graph, op: P, inputs: readonly Node[], attributes: Primitives[P], { shape, dtype }: Signature,
+  graph: Graph,
+  op: P,
+  inputs: readonly Node[],
+  attributes: Primitives[P],
+  { shape, dtype }: Signature,
 ): Node | undefined {
   // Values without elements are literals, so that no later stage meets one except where it is given from outside.
   if (sizeOf(shape) === 0) return graph.fill(0, shape, dtype);
@@ -227,11 +301,14 @@ export function simplify<P extends PrimitiveName>(
   }
   const first = inputs[0];
   if (first && op in unaryFolds) {
-    const v = fillValue(first), fold = unaryFolds[op as UnaryName];
+    const v = fillValue(first),
+      fold = unaryFolds[op as UnaryName];
     if (v !== undefined && fold) return graph.fill(fold(v), first.shape, first.dtype);
   }
   if (first && op in binaryFolds && isFloat(first.dtype)) {
-    const v = fillValue(first), w = fillValue(inputs[1]), fold = binaryFolds[op as BinaryName];
+    const v = fillValue(first),
+      w = fillValue(inputs[1]),
+      fold = binaryFolds[op as BinaryName];
     if (v !== undefined && w !== undefined && fold) return graph.fill(fold(v, w), first.shape, first.dtype);
   }
   return table[op]?.(graph, inputs, attributes as never);

@@ -12,6 +12,11 @@ export interface MeanLossOptions {
    * model ends in its own loss ('output'), the value inside it that Gauss–Newton needs.
    */
   readonly output?: string | undefined;
+  /**
+   * λ of L2 regularisation: adds (λ/2)·Σ θ² over the parameters that are differentiated, so that the gradient gains λθ
+   * and the Hessian and Gauss–Newton matrix λI (PyTorch's weight_decay). The Fishers, which are of labels, do not. Default 0.
+   */
+  readonly l2?: number | undefined;
 }
 
 /** The mean loss of a model over data, as a function of parameters yet to be chosen. */

@@ -32,8 +32,10 @@ export interface Formulation {
   readonly weight: Node;
   readonly output: Node;
   readonly bound: BoundLoss;
-  /** Σ weight · terms: this batch's share of the mean loss */
+  /** Σ weight · terms: this batch's share of the mean loss, and of its regularisation */
   readonly loss: Node;
+  /** λ times this batch's share of the samples, []; null without regularisation */
+  readonly ridge: Node | null;
 }
 
 export class Objective {
@@ -46,6 +48,8 @@ export class Objective {
   /** where each parameter starts in a vector of all of them */
   readonly offsets: readonly number[];
   readonly dimension: number;
+  /** λ of (λ/2)‖θ‖² */
+  readonly l2: number;
   /** the value the loss reads, or that is the loss */
   readonly #output: string;
   /** for a model that ends in its loss: what Gauss–Newton takes for the output */
@@ -53,9 +57,11 @@ export class Objective {
   readonly #inputs: ReadonlyMap<string, InputArray>;
   #counts: Promise<Float64Array> | undefined;
 
-  constructor({ model, loss, data, samples, batchSize, output }: MeanLoss, choice: ParameterChoice = {}) {
+  constructor({ model, loss, data, samples, batchSize, output, l2 = 0 }: MeanLoss, choice: ParameterChoice = {}) {
     this.model = model;
     this.loss = loss;
+    if (!(l2 >= 0 && Number.isFinite(l2))) throw new InputError(`l2 must be a finite number of at least 0, not ${l2}`);
+    this.l2 = l2;
     // A model that ends in its own loss takes the targets as an input.
     const asInput = loss.target === null && data.target && model.inputs.some((i) => i.name === 'target');
     this.data = asInput ? targetAsInput(data) : data;
@@ -97,7 +103,17 @@ export class Objective {
   async fingerprint(): Promise<string> {
     const { model, data, loss, samples, parameters } = this;
     const names = parameters.map((p) => p.name);
-    const parts = [model.fingerprint, await data.fingerprint(), loss.name, samples, this.#output, this.#inner, names];
+    const parts = [
+      model.fingerprint,
+      await data.fingerprint(),
+      loss.name,
+      loss.detail,
+      this.l2,
+      samples,
+      this.#output,
+      this.#inner,
+      names,
+    ];
     return parts.join('|');
   }
   get batches(): number {
@@ -151,7 +167,13 @@ export class Objective {
     const bound = this.loss.bind(output.shape, target.shape);
     const weight = graph.input('weight', [samples], dtype);
     const loss = ops.reduceSum(ops.mul(weight, bound.terms(output, target)));
-    return { graph, samples, parameters, inputs, target, weight, output, bound, loss };
+    // padding has weight 0, so the samples that count are told by theirs
+    const present = ops.cast(ops.gt(weight, 0), dtype);
+    const share = ops.mul(1 / this.samples, ops.reduceSum(present));
+    return this.#regularised(
+      { graph, samples, parameters, inputs, target, weight, output, bound, loss, ridge: null },
+      share,
+    );
   }
 
   #scalar(graph: Graph, samples: number, parameters: Node[], inputs: Map<string, Node>, output: Node): Formulation {
@@ -159,17 +181,19 @@ export class Objective {
       throw new ShapeError(`--loss output needs a scalar output, but '${this.#output}' has shape [${output.shape}]`);
     const weight = graph.input('weight', [], output.dtype);
     const bound = this.loss.bind(output.shape, []);
-    return {
-      graph,
-      samples,
-      parameters,
-      inputs,
-      target: null,
+    const loss = ops.mul(weight, ops.reshape(output, []));
+    return this.#regularised(
+      { graph, samples, parameters, inputs, target: null, weight, output, bound, loss, ridge: null },
       weight,
-      output,
-      bound,
-      loss: ops.mul(weight, ops.reshape(output, [])),
-    };
+    );
+  }
+
+  /** with this share of (λ/2)‖θ‖²; shares of all batches sum to 1 */
+  #regularised(f: Formulation, share: Node): Formulation {
+    if (this.l2 === 0) return f;
+    const ridge = ops.mul(this.l2, share);
+    const squares = f.parameters.map((p) => ops.reduceSum(ops.mul(p, p))).reduce((a, b) => ops.add(a, b));
+    return { ...f, ridge, loss: ops.add(f.loss, ops.mul(0.5, ops.mul(ridge, squares))) };
   }
 
   /**

@@ -3,6 +3,7 @@
  */
 import { InputError } from '../base/errors.js';
 import type { Node } from '../graph/index.js';
+import { ops } from '../graph/index.js';
 import type { BatchGraph } from '../model/batch-graph.js';
 import { bytesPerElement } from '../program/format.js';
 import { batch } from '../transform/batch.js';
@@ -58,7 +59,14 @@ function metricProduct(
   const [jv] = jvp([graph.output], along);
   if (!jv) throw new InputError('the model output does not depend on the chosen parameters');
   const sjv = metric(name, graph, jv);
-  return sjv ? transpose([jv], [sjv], tangents) : tangents.map(() => null);
+  const results = sjv ? transpose([jv], [sjv], tangents) : tangents.map(() => null);
+  const { ridge } = graph;
+  if (name !== 'gauss-newton' || !ridge) return results;
+  // the regularisation's own Hessian
+  return results.map((r, i) => {
+    const own = ops.mul(ridge, tangents[i] as Node);
+    return r ? ops.add(r, own) : own;
+  });
 }
 
 /** Computes the residuals: once for given parameters and batch. */

@@ -29,17 +29,62 @@ export interface View {
  * are 0 and 1. `a`, `b`, `c` are registers; `constant` takes `value` instead.
  */
 export const mapOpcodes = {
-  constant: 0, copy: 1,
+  constant: 0,
+  copy: 1,
   // one operand
-  neg: 2, abs: 3, sign: 4, exp: 5, expm1: 6, log: 7, log1p: 8, sqrt: 9, rsqrt: 10, reciprocal: 11,
-  sin: 12, cos: 13, tan: 14, asin: 15, acos: 16, atan: 17, sinh: 18, cosh: 19, asinh: 20, acosh: 21,
-  atanh: 22, tanh: 23, sigmoid: 24, softplus: 25, erf: 26, floor: 27, ceil: 28, round: 29, not: 30,
-  isNaN: 31, isInf: 32,
+  neg: 2,
+  abs: 3,
+  sign: 4,
+  exp: 5,
+  expm1: 6,
+  log: 7,
+  log1p: 8,
+  sqrt: 9,
+  rsqrt: 10,
+  reciprocal: 11,
+  sin: 12,
+  cos: 13,
+  tan: 14,
+  asin: 15,
+  acos: 16,
+  atan: 17,
+  sinh: 18,
+  cosh: 19,
+  asinh: 20,
+  acosh: 21,
+  atanh: 22,
+  tanh: 23,
+  sigmoid: 24,
+  softplus: 25,
+  erf: 26,
+  floor: 27,
+  ceil: 28,
+  round: 29,
+  not: 30,
+  isNaN: 31,
+  isInf: 32,
   // two operands
-  add: 40, sub: 41, mul: 42, div: 43, pow: 44, max: 45, min: 46, atan2: 47, mod: 48,
-  eq: 49, ne: 50, lt: 51, le: 52, gt: 53, ge: 54, and: 55, or: 56, xor: 57,
+  add: 40,
+  sub: 41,
+  mul: 42,
+  div: 43,
+  pow: 44,
+  max: 45,
+  min: 46,
+  atan2: 47,
+  mod: 48,
+  eq: 49,
+  ne: 50,
+  lt: 51,
+  le: 52,
+  gt: 53,
+  ge: 54,
+  and: 55,
+  or: 56,
+  xor: 57,
   // three operands: a ? b : c, and a * b + c (rounded twice or once, as the machine does it)
-  select: 70, fma: 71,
+  select: 70,
+  fma: 71,
   // conversion: truncate towards zero (float to integer)
   trunc: 80,
 } as const;
@@ -75,9 +120,17 @@ export interface MapInstruction {
 }
 
 /** target ← source, same shape and dtype, any strides. */
-export interface CopyInstruction { readonly kind: 'copy'; readonly source: View; readonly target: View }
+export interface CopyInstruction {
+  readonly kind: 'copy';
+  readonly source: View;
+  readonly target: View;
+}
 /** target ← value everywhere. */
-export interface FillInstruction { readonly kind: 'fill'; readonly target: View; readonly value: number }
+export interface FillInstruction {
+  readonly kind: 'fill';
+  readonly target: View;
+  readonly value: number;
+}
 
 /**
  * c ← alpha · Σ a·b (+ c if accumulate). Every axis of a, b and c carries a label; a label in a and b but not
@@ -85,8 +138,12 @@ export interface FillInstruction { readonly kind: 'fill'; readonly target: View;
  */
 export interface DotInstruction {
   readonly kind: 'dot';
-  readonly a: View; readonly b: View; readonly c: View;
-  readonly labelsA: readonly number[]; readonly labelsB: readonly number[]; readonly labelsC: readonly number[];
+  readonly a: View;
+  readonly b: View;
+  readonly c: View;
+  readonly labelsA: readonly number[];
+  readonly labelsB: readonly number[];
+  readonly labelsC: readonly number[];
   readonly alpha: number;
   readonly accumulate: boolean;
 }
@@ -103,8 +160,12 @@ const convModeCode: Record<ConvMode, number> = { forward: 0, input: 1, weight: 2
 export interface ConvInstruction {
   readonly kind: 'conv';
   readonly mode: ConvMode;
-  readonly x: View; readonly w: View; readonly y: View;
-  readonly strides: readonly number[]; readonly padLow: readonly number[]; readonly dilations: readonly number[];
+  readonly x: View;
+  readonly w: View;
+  readonly y: View;
+  readonly strides: readonly number[];
+  readonly padLow: readonly number[];
+  readonly dilations: readonly number[];
   readonly groups: number;
   readonly accumulate: boolean;
 }
@@ -119,52 +180,109 @@ const windowModeCode: Record<WindowMode, number> = { sum: 0, sumTranspose: 1, ar
 export interface WindowInstruction {
   readonly kind: 'window';
   readonly mode: WindowMode;
-  readonly x: View; readonly y: View;
-  readonly window: readonly number[]; readonly strides: readonly number[];
-  readonly padLow: readonly number[]; readonly dilations: readonly number[];
+  readonly x: View;
+  readonly y: View;
+  readonly window: readonly number[];
+  readonly strides: readonly number[];
+  readonly padLow: readonly number[];
+  readonly dilations: readonly number[];
 }
 
 /** y[o, j, i] = x[o, index[j], i]. x: [outer, size, inner], index: [count] int32, y: [outer, count, inner]. Negative or too large indices are an error. */
-export interface TakeInstruction { readonly kind: 'take'; readonly x: View; readonly index: View; readonly y: View }
+export interface TakeInstruction {
+  readonly kind: 'take';
+  readonly x: View;
+  readonly index: View;
+  readonly y: View;
+}
 /** x[o, index[j], i] += y[o, j, i] after x ← 0 (unless accumulate); in the order of j, so deterministic. */
 export interface TakeTransposeInstruction {
-  readonly kind: 'takeTranspose'; readonly x: View; readonly index: View; readonly y: View; readonly accumulate: boolean;
+  readonly kind: 'takeTranspose';
+  readonly x: View;
+  readonly index: View;
+  readonly y: View;
+  readonly accumulate: boolean;
 }
 /** y[..., j, ...] = x[..., index[..., j, ...], ...] along `axis`; index has y's shape (stride 0 where shared). */
 export interface GatherElementsInstruction {
-  readonly kind: 'gatherElements'; readonly x: View; readonly index: View; readonly y: View; readonly axis: number;
+  readonly kind: 'gatherElements';
+  readonly x: View;
+  readonly index: View;
+  readonly y: View;
+  readonly axis: number;
 }
 /** The adjoint: x[..., index, ...] += y, after x ← 0 (unless accumulate). Deterministic. */
 export interface ScatterElementsInstruction {
-  readonly kind: 'scatterElements'; readonly x: View; readonly index: View; readonly y: View; readonly axis: number;
+  readonly kind: 'scatterElements';
+  readonly x: View;
+  readonly index: View;
+  readonly y: View;
+  readonly axis: number;
   readonly accumulate: boolean;
 }
 /** y (int32, same rank, 1 along axis) = position of the first maximum or minimum of x along axis. */
 export interface ArgReduceInstruction {
-  readonly kind: 'argReduce'; readonly x: View; readonly y: View; readonly axis: number; readonly largest: boolean;
+  readonly kind: 'argReduce';
+  readonly x: View;
+  readonly y: View;
+  readonly axis: number;
+  readonly largest: boolean;
 }
 /** Running sum of x along axis into y; `reverse` from the end; `exclusive` leaves out the element itself. */
 export interface CumsumInstruction {
-  readonly kind: 'cumsum'; readonly x: View; readonly y: View; readonly axis: number;
-  readonly exclusive: boolean; readonly reverse: boolean;
+  readonly kind: 'cumsum';
+  readonly x: View;
+  readonly y: View;
+  readonly axis: number;
+  readonly exclusive: boolean;
+  readonly reverse: boolean;
 }
 /** y (int32) = the permutation that sorts x along axis, stable. */
 export interface ArgsortInstruction {
-  readonly kind: 'argsort'; readonly x: View; readonly y: View; readonly axis: number; readonly descending: boolean;
+  readonly kind: 'argsort';
+  readonly x: View;
+  readonly y: View;
+  readonly axis: number;
+  readonly descending: boolean;
 }
 
 export type Instruction =
-  | MapInstruction | CopyInstruction | FillInstruction | DotInstruction | ConvInstruction | WindowInstruction
-  | TakeInstruction | TakeTransposeInstruction | GatherElementsInstruction | ScatterElementsInstruction
-  | ArgReduceInstruction | CumsumInstruction | ArgsortInstruction;
+  | MapInstruction
+  | CopyInstruction
+  | FillInstruction
+  | DotInstruction
+  | ConvInstruction
+  | WindowInstruction
+  | TakeInstruction
+  | TakeTransposeInstruction
+  | GatherElementsInstruction
+  | ScatterElementsInstruction
+  | ArgReduceInstruction
+  | CumsumInstruction
+  | ArgsortInstruction;
 
 export const opcodes: Record<Instruction['kind'], number> = {
-  map: 1, copy: 2, fill: 3, dot: 4, conv: 5, window: 6, take: 7, takeTranspose: 8, gatherElements: 9,
-  scatterElements: 10, argReduce: 11, cumsum: 12, argsort: 13,
+  map: 1,
+  copy: 2,
+  fill: 3,
+  dot: 4,
+  conv: 5,
+  window: 6,
+  take: 7,
+  takeTranspose: 8,
+  gatherElements: 9,
+  scatterElements: 10,
+  argReduce: 11,
+  cumsum: 12,
+  argsort: 13,
 };
 
 /** What a run must attach to a slot: at least `bytes` bytes; `written` if any instruction writes to it. */
-export interface Binding { readonly name: string; readonly bytes: number; readonly written: boolean }
+export interface Binding {
+  readonly name: string;
+  readonly bytes: number;
+  readonly written: boolean;
+}
 
 export interface Program {
   readonly bindings: readonly Binding[];
@@ -202,10 +320,15 @@ function encodeInstruction(i: Instruction): number[] {
   switch (i.kind) {
     case 'map':
       return [
-        dtypeCode[i.compute], ...list(i.shape), ...list(i.reducedAxes),
-        i.inputs.length, ...i.inputs.flatMap(view),
-        i.code.length, ...i.code.flatMap((c) => [mapOpcodes[c.op], c.a ?? 0, c.b ?? 0, c.c ?? 0, c.value ?? 0]),
-        i.outputs.length, ...i.outputs.flatMap((o) => [o.register, reduceCode[o.reduce], flag(o.accumulate), ...view(o.view)]),
+        dtypeCode[i.compute],
+        ...list(i.shape),
+        ...list(i.reducedAxes),
+        i.inputs.length,
+        ...i.inputs.flatMap(view),
+        i.code.length,
+        ...i.code.flatMap((c) => [mapOpcodes[c.op], c.a ?? 0, c.b ?? 0, c.c ?? 0, c.value ?? 0]),
+        i.outputs.length,
+        ...i.outputs.flatMap((o) => [o.register, reduceCode[o.reduce], flag(o.accumulate), ...view(o.view)]),
       ];
     case 'copy':
       return [...view(i.source), ...view(i.target)];
@@ -213,18 +336,36 @@ function encodeInstruction(i: Instruction): number[] {
       return [...view(i.target), i.value];
     case 'dot':
       return [
-        ...view(i.a), ...view(i.b), ...view(i.c),
-        ...list(i.labelsA), ...list(i.labelsB), ...list(i.labelsC), i.alpha, flag(i.accumulate),
+        ...view(i.a),
+        ...view(i.b),
+        ...view(i.c),
+        ...list(i.labelsA),
+        ...list(i.labelsB),
+        ...list(i.labelsC),
+        i.alpha,
+        flag(i.accumulate),
       ];
     case 'conv':
       return [
-        convModeCode[i.mode], ...view(i.x), ...view(i.w), ...view(i.y),
-        ...list(i.strides), ...list(i.padLow), ...list(i.dilations), i.groups, flag(i.accumulate),
+        convModeCode[i.mode],
+        ...view(i.x),
+        ...view(i.w),
+        ...view(i.y),
+        ...list(i.strides),
+        ...list(i.padLow),
+        ...list(i.dilations),
+        i.groups,
+        flag(i.accumulate),
       ];
     case 'window':
       return [
-        windowModeCode[i.mode], ...view(i.x), ...view(i.y),
-        ...list(i.window), ...list(i.strides), ...list(i.padLow), ...list(i.dilations),
+        windowModeCode[i.mode],
+        ...view(i.x),
+        ...view(i.y),
+        ...list(i.window),
+        ...list(i.strides),
+        ...list(i.padLow),
+        ...list(i.dilations),
       ];
     case 'take':
       return [...view(i.x), ...view(i.index), ...view(i.y)];

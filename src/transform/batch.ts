@@ -9,7 +9,9 @@ import { reachable } from './reach.js';
  * An output that depends on none is returned unbatched.
  */
 export function batch(
-  outputs: readonly Node[], leaves: ReadonlyMap<Node, Node>, size: number,
+  outputs: readonly Node[],
+  leaves: ReadonlyMap<Node, Node>,
+  size: number,
 ): { node: Node; batched: boolean }[] {
   const found = new Map<Node, Node>(leaves);
   for (const node of reachable(outputs)) {

@@ -69,7 +69,10 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
     return { storage, dtype: node.dtype, offset: p.offset ?? 0, shape: node.shape, strides };
   };
 
-  const order = reachable(outputs.map((o) => o.node), inputs);
+  const order = reachable(
+    outputs.map((o) => o.node),
+    inputs,
+  );
   const constants = new ConstantPool();
   const lowering = new Lowering({
     scratch: (bytes) => storageOf(bytes, null),
@@ -94,7 +97,8 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
   for (const node of order) {
     const place = inputs.get(node);
     if (place) lowering.define(node, placed(place, node));
-    else if (isOp(node, 'input')) throw new InternalError(`compile: input '${node.attributes.name}' ${describe(node)} has no place`);
+    else if (isOp(node, 'input'))
+      throw new InternalError(`compile: input '${node.attributes.name}' ${describe(node)} has no place`);
   }
   // Where a result is wanted, it is computed in place if it is wanted once and nothing else reads it or it is a plain store.
   const targets = new Map<Node, { window: Window; accumulate: boolean }>();
@@ -111,7 +115,8 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
   const units = fuse(order, consumers, new Set([...sums.terms.keys(), ...sums.replaced, ...inputs.keys()]));
   lowering.run(order, units, consumers, targets, requested, sums);
   for (const o of outputs) {
-    if (!direct.has(o.node) || !lowering.wroteTarget(o.node)) lowering.store(o.node, placed(o, o.node), o.accumulate ?? false);
+    if (!direct.has(o.node) || !lowering.wroteTarget(o.node))
+      lowering.store(o.node, placed(o, o.node), o.accumulate ?? false);
   }
   return finish(lowering, names, constants);
 }
@@ -125,8 +130,14 @@ class ConstantPool {
   add(node: Node): number {
     if (!isOp(node, 'constant')) throw new InternalError(`${describe(node)} is no constant`);
     const { data } = node.attributes;
-    const typed = node.dtype === 'float32' ? Float32Array.from(data) : node.dtype === 'float64' ? Float64Array.from(data)
-      : node.dtype === 'int32' ? Int32Array.from(data) : Uint8Array.from(data);
+    const typed =
+      node.dtype === 'float32'
+        ? Float32Array.from(data)
+        : node.dtype === 'float64'
+          ? Float64Array.from(data)
+          : node.dtype === 'int32'
+            ? Int32Array.from(data)
+            : Uint8Array.from(data);
     const offset = this.#end;
     this.#parts.push({ offset, bytes: new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength) });
     this.#end = align(offset + typed.byteLength);
@@ -159,7 +170,9 @@ function finish(lowering: Lowering, names: readonly string[], constants: Constan
     const size = bytesPerElement[w.dtype];
     const base = w.storage.binding === null ? (plan.offsets.get(w.storage) ?? 0) / size : 0;
     const binding = w.storage.binding ?? 0;
-    const last = w.shape.some((d) => d === 0) ? 0 : w.shape.reduce((n, d, i) => n + Math.max(0, (d - 1) * (w.strides[i] as number)), w.offset + base) + 1;
+    const last = w.shape.some((d) => d === 0)
+      ? 0
+      : w.shape.reduce((n, d, i) => n + Math.max(0, (d - 1) * (w.strides[i] as number)), w.offset + base) + 1;
     extent[binding] = Math.max(extent[binding] as number, last * size);
     return { binding, dtype: w.dtype, offset: base + w.offset, shape: w.shape, strides: w.strides };
   };
@@ -170,7 +183,11 @@ function finish(lowering: Lowering, names: readonly string[], constants: Constan
   const constantBytes = constants.bytes();
   extent[0] = Math.max(extent[0] as number, plan.bytes);
   extent[1] = constantBytes.byteLength;
-  const bindings: Binding[] = names.map((name, i) => ({ name, bytes: extent[i] as number, written: written[i] as boolean }));
+  const bindings: Binding[] = names.map((name, i) => ({
+    name,
+    bytes: extent[i] as number,
+    written: written[i] as boolean,
+  }));
   return {
     program: { bindings, instructions },
     labels: steps.map((s) => s.label),

@@ -8,9 +8,17 @@
 import type { Node } from '../graph/index.js';
 import { binaryNames, compareNames, isOp, sameShape, unaryNames } from '../graph/index.js';
 
-const elementwiseOps = new Set<string>([...unaryNames, ...binaryNames, ...compareNames, 'select', 'cast', 'stopGradient']);
+const elementwiseOps = new Set<string>([
+  ...unaryNames,
+  ...binaryNames,
+  ...compareNames,
+  'select',
+  'cast',
+  'stopGradient',
+]);
 export const isElementwise = (node: Node): boolean => elementwiseOps.has(node.op);
-export const isReduction = (node: Node): boolean => isOp(node, 'reduceSum') || isOp(node, 'reduceMax') || isOp(node, 'reduceMin');
+export const isReduction = (node: Node): boolean =>
+  isOp(node, 'reduceSum') || isOp(node, 'reduceMax') || isOp(node, 'reduceMin');
 const isLiteral = (node: Node): boolean => isOp(node, 'fill');
 
 /** 'int' is computed in float64, which holds every int32 exactly */
@@ -44,7 +52,11 @@ interface Group {
  * @param consumers of each node, within `order`
  * @param pinned nodes computed elsewhere (absorbed into an accumulating product, or given)
  */
-export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, pinned: ReadonlySet<Node>): Unit[] {
+export function fuse(
+  order: readonly Node[],
+  consumers: ReadonlyMap<Node, readonly Node[]>,
+  pinned: ReadonlySet<Node>,
+): Unit[] {
   const fusable = (n: Node): boolean => isElementwise(n) && !pinned.has(n);
   const direct = (from: Node, to: Node): boolean =>
     fusable(from) && fusable(to) && sameShape(from.shape, to.shape) && joins(computeClass(from), computeClass(to));
@@ -55,7 +67,9 @@ export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readon
     let l = 0;
     for (const x of n.inputs) if (!isLiteral(x)) l = Math.max(l, (level.get(x) ?? 0) + (direct(x, n) ? 0 : 1));
     if (fusable(n)) {
-      const near = new Set(n.inputs.flatMap((x) => (direct(x, n) && level.get(x) === l ? [groups.get(x) as Group] : [])));
+      const near = new Set(
+        n.inputs.flatMap((x) => (direct(x, n) && level.get(x) === l ? [groups.get(x) as Group] : [])),
+      );
       const merged = merge(n, [...near], groups);
       // refused: n reads their results from memory, a level later
       if (!merged && near.size > 0) l += 1;
@@ -65,7 +79,8 @@ export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readon
   }
   // A node all of whose uses are direct and of one later level moves there, and joins them: it need not be written.
   for (const n of [...order].reverse()) {
-    const from = groups.get(n), uses = consumers.get(n) ?? [];
+    const from = groups.get(n),
+      uses = consumers.get(n) ?? [];
     if (!from || !uses.every((u) => direct(n, u))) continue;
     const targets = [...new Set(uses.map((u) => groups.get(u) as Group))];
     const later = targets[0]?.level;
@@ -74,7 +89,8 @@ export function fuse(order: readonly Node[], consumers: ReadonlyMap<Node, readon
   }
 
   const units = new Map<Group, Unit>();
-  for (const g of new Set(groups.values())) units.set(g, { elementwise: [...g.nodes].sort((p, q) => p.id - q.id), reductions: [] });
+  for (const g of new Set(groups.values()))
+    units.set(g, { elementwise: [...g.nodes].sort((p, q) => p.id - q.id), reductions: [] });
 
   // Reductions join the unit that makes their operand; all in one unit reduce the same axes.
   const loose: Unit[] = [];

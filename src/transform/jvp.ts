@@ -30,7 +30,11 @@ function tangentOf(node: Node, incoming: readonly Tangent[]): Tangent {
   let sum: Tangent = null;
   incoming.forEach((t, i) => {
     if (!t) return;
-    const term = node.graph.make(node.op, node.inputs.map((x, j) => (j === i ? t : x)), node.attributes as never);
+    const term = node.graph.make(
+      node.op,
+      node.inputs.map((x, j) => (j === i ? t : x)),
+      node.attributes as never,
+    );
     sum = sum ? ops.add(sum, term) : term;
   });
   return sum;
@@ -40,14 +44,20 @@ function tangentOf(node: Node, incoming: readonly Tangent[]): Tangent {
  * Reverse mode as transposition: given `outputs` that depend linearly on the `leaves`, and a cotangent for each
  * output, the cotangent of each leaf, i.e. Aᵀ·c where outputs = A·leaves. null where the leaf has no influence.
  */
-export function transpose(outputs: readonly Node[], cotangents: readonly Tangent[], leaves: readonly Node[]): Tangent[] {
+export function transpose(
+  outputs: readonly Node[],
+  cotangents: readonly Tangent[],
+  leaves: readonly Node[],
+): Tangent[] {
   const found = new Map<Node, Node>();
   const receive = (node: Node, c: Tangent): void => {
     if (!c) return;
     const before = found.get(node);
     found.set(node, before ? ops.add(before, c) : c);
   };
-  outputs.forEach((y, i) => { receive(y, cotangents[i] ?? null); });
+  outputs.forEach((y, i) => {
+    receive(y, cotangents[i] ?? null);
+  });
   const order = reachable(outputs);
   const linear = new Set<Node>(leaves);
   for (const node of order) if (node.inputs.some((x) => linear.has(x))) linear.add(node);
@@ -56,7 +66,8 @@ export function transpose(outputs: readonly Node[], cotangents: readonly Tangent
     const c = found.get(node);
     if (!c || stop.has(node) || !linear.has(node)) continue;
     const { transpose: rule } = rules[node.op] as Rules<typeof node.op>;
-    if (rule === 'notLinear') throw new UnsupportedError(`${describe(node)} was met while transposing, but it is not linear`);
+    if (rule === 'notLinear')
+      throw new UnsupportedError(`${describe(node)} was met while transposing, but it is not linear`);
     node.inputs.forEach((x, i) => {
       if (linear.has(x)) receive(x, (rule as (c: Node, n: Node, i: number) => Tangent)(c, node, i));
     });
@@ -82,5 +93,9 @@ export function vjp(outputs: readonly Node[], cotangents: readonly Node[], leave
   const inputs = tangentInputs(leaves, 'd');
   const linear = jvp(outputs, new Map(leaves.map((leaf, i) => [leaf, inputs[i] as Node])));
   const live = linear.flatMap((t, i) => (t ? [{ t, c: cotangents[i] as Node }] : []));
-  return transpose(live.map(({ t }) => t), live.map(({ c }) => c), inputs);
+  return transpose(
+    live.map(({ t }) => t),
+    live.map(({ c }) => c),
+    inputs,
+  );
 }

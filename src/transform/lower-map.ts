@@ -12,7 +12,10 @@ const reduceKinds: Record<string, ReduceKind> = { reduceSum: 'sum', reduceMax: '
 
 /** One map for a unit. `results` are the members whose values are needed outside. */
 export function mapStep(
-  unit: Unit, results: readonly Node[], window: (n: Node) => Window, destination: (n: Node) => Target,
+  unit: Unit,
+  results: readonly Node[],
+  window: (n: Node) => Window,
+  destination: (n: Node) => Target,
 ): Step {
   const operands = new Map<Node, number>();
   const windows: Window[] = [];
@@ -44,21 +47,37 @@ export function mapStep(
     const reduce = reduceKinds[n.op] ?? 'none';
     const reg = reduce === 'none' ? registers.get(n) : register(n.inputs[0] as Node);
     if (reg === undefined) throw new InternalError(`map: ${describe(n)} was not computed`);
-    return { register: reg, reduce, accumulate, window: w, view: reduce === 'none' ? w : spread(w, shape, reducedAxes) };
+    return {
+      register: reg,
+      reduce,
+      accumulate,
+      window: w,
+      view: reduce === 'none' ? w : spread(w, shape, reducedAxes),
+    };
   });
   const compute = computeType([...unit.elementwise, ...unit.reductions]);
-  const names = unit.elementwise.length + unit.reductions.length > 3
-    ? `${unit.elementwise[0]?.op ?? ''}…${(unit.reductions.at(-1) ?? unit.elementwise.at(-1))?.op ?? ''} (${unit.elementwise.length + unit.reductions.length})`
-    : [...unit.elementwise, ...unit.reductions].map((n) => n.op).join('·');
+  const names =
+    unit.elementwise.length + unit.reductions.length > 3
+      ? `${unit.elementwise[0]?.op ?? ''}…${(unit.reductions.at(-1) ?? unit.elementwise.at(-1))?.op ?? ''} (${unit.elementwise.length + unit.reductions.length})`
+      : [...unit.elementwise, ...unit.reductions].map((n) => n.op).join('·');
   return {
     label: `map ${names}[${shape.join(',')}]`,
     reads: [...windows, ...outputs.filter((o) => o.accumulate).map((o) => o.window)],
     writes: outputs.map((o) => o.window),
     flops: 0,
     emit: (v): MapInstruction => ({
-      kind: 'map', compute, shape, reducedAxes: outputs.some((o) => o.reduce !== 'none') ? reducedAxes : [],
-      inputs: windows.map(v), code,
-      outputs: outputs.map((o) => ({ register: o.register, view: v(o.view), reduce: o.reduce, accumulate: o.accumulate })),
+      kind: 'map',
+      compute,
+      shape,
+      reducedAxes: outputs.some((o) => o.reduce !== 'none') ? reducedAxes : [],
+      inputs: windows.map(v),
+      code,
+      outputs: outputs.map((o) => ({
+        register: o.register,
+        view: v(o.view),
+        reduce: o.reduce,
+        accumulate: o.accumulate,
+      })),
     }),
   };
 }
@@ -70,13 +89,15 @@ function operation(n: Node, register: (x: Node) => number, emit: (op: MapOp) => 
   if (isOp(n, 'cast')) {
     const { to } = n.attributes;
     if (to === 'bool') return emit({ op: 'ne', a: register(a), b: emit({ op: 'constant', value: 0 }) });
-    if (to === 'int32' && (a.dtype === 'float32' || a.dtype === 'float64')) return emit({ op: 'trunc', a: register(a) });
+    if (to === 'int32' && (a.dtype === 'float32' || a.dtype === 'float64'))
+      return emit({ op: 'trunc', a: register(a) });
     return register(a);
   }
   if (!(n.op in mapOpcodes)) throw new InternalError(`map: ${describe(n)} is not element-wise`);
   const ra = register(a);
   // whole numbers are computed in float64; what leaves a fraction is truncated towards zero, as storing it would
-  if ((n.op === 'div' || n.op === 'pow') && n.dtype === 'int32') return emit({ op: 'trunc', a: emit({ op: n.op, a: ra, b: register(b as Node) }) });
+  if ((n.op === 'div' || n.op === 'pow') && n.dtype === 'int32')
+    return emit({ op: 'trunc', a: emit({ op: n.op, a: ra, b: register(b as Node) }) });
   return emit({ op: n.op as MapOpcode, a: ra, ...(b ? { b: register(b) } : {}), ...(c ? { c: register(c) } : {}) });
 }
 

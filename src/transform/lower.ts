@@ -9,7 +9,17 @@ import type { Sums } from './lower-product.js';
 import { isProduct, leadingAxes, productStep } from './lower-product.js';
 import { partsOf } from './place.js';
 import type { Storage, Window } from './views.js';
-import { broadcasted, bytesOf, contiguousStrides, isContiguous, reshaped, reversed, sameWindow, sliced, transposed } from './views.js';
+import {
+  broadcasted,
+  bytesOf,
+  contiguousStrides,
+  isContiguous,
+  reshaped,
+  reversed,
+  sameWindow,
+  sliced,
+  transposed,
+} from './views.js';
 
 export interface Step {
   readonly label: string;
@@ -53,8 +63,12 @@ export class Lowering {
   }
 
   run(
-    order: readonly Node[], units: readonly Unit[], consumers: ReadonlyMap<Node, readonly Node[]>,
-    targets: ReadonlyMap<Node, Target>, requested: { has(n: Node): boolean }, sums: Sums,
+    order: readonly Node[],
+    units: readonly Unit[],
+    consumers: ReadonlyMap<Node, readonly Node[]>,
+    targets: ReadonlyMap<Node, Target>,
+    requested: { has(n: Node): boolean },
+    sums: Sums,
   ): void {
     this.#targets = targets;
     const jobs: Job[] = [];
@@ -65,11 +79,39 @@ export class Lowering {
       jobs.push(this.#unitJob(unit, nodes, consumers, requested));
     }
     for (const node of order) {
-      if (inUnit.has(node) || sums.replaced.has(node) || this.#windows.has(node) || isOp(node, 'fill') || isOp(node, 'constant')) continue;
+      if (
+        inUnit.has(node) ||
+        sums.replaced.has(node) ||
+        this.#windows.has(node) ||
+        isOp(node, 'fill') ||
+        isOp(node, 'constant')
+      )
+        continue;
       const terms = sums.terms.get(node);
-      if (terms) jobs.push({ nodes: [node], needs: terms.flatMap((t) => t.inputs), run: () => { this.#products(node, terms); } });
-      else if (isProduct(node)) jobs.push({ nodes: [node], needs: node.inputs, run: () => { this.#products(node, [node]); } });
-      else jobs.push({ nodes: [node], needs: node.inputs, run: () => { this.#single(node); } });
+      if (terms)
+        jobs.push({
+          nodes: [node],
+          needs: terms.flatMap((t) => t.inputs),
+          run: () => {
+            this.#products(node, terms);
+          },
+        });
+      else if (isProduct(node))
+        jobs.push({
+          nodes: [node],
+          needs: node.inputs,
+          run: () => {
+            this.#products(node, [node]);
+          },
+        });
+      else
+        jobs.push({
+          nodes: [node],
+          needs: node.inputs,
+          run: () => {
+            this.#single(node);
+          },
+        });
     }
     for (const job of schedule(jobs)) job.run();
   }
@@ -80,11 +122,19 @@ export class Lowering {
     const source = this.window(node);
     if (accumulate || source.dtype !== target.dtype) {
       this.steps.push({
-        label: `add ${describe(node)}`, reads: [source, target], writes: [target], flops: 0,
+        label: `add ${describe(node)}`,
+        reads: [source, target],
+        writes: [target],
+        flops: 0,
         emit: (v) => ({
           // float64 holds every int32 exactly
-          kind: 'map', compute: node.dtype === 'float32' ? 'float32' : 'float64', shape: node.shape, reducedAxes: [],
-          inputs: [v(source)], code: [], outputs: [{ register: 0, view: v(target), reduce: 'none', accumulate }],
+          kind: 'map',
+          compute: node.dtype === 'float32' ? 'float32' : 'float64',
+          shape: node.shape,
+          reducedAxes: [],
+          inputs: [v(source)],
+          code: [],
+          outputs: [{ register: 0, view: v(target), reduce: 'none', accumulate }],
         }),
       });
     } else this.copy(source, target, describe(node));
@@ -108,7 +158,10 @@ export class Lowering {
   }
   copy(source: Window, target: Window, label: string): void {
     this.steps.push({
-      label: `copy ${label}`, reads: [source], writes: [target], flops: 0,
+      label: `copy ${label}`,
+      reads: [source],
+      writes: [target],
+      flops: 0,
       emit: (v) => ({ kind: 'copy', source: v(source), target: v(target) }),
     });
   }
@@ -143,25 +196,45 @@ export class Lowering {
   }
   #fill(target: Window, value: number, label: string): void {
     this.steps.push({
-      label: `fill ${label}`, reads: [], writes: [target], flops: 0,
+      label: `fill ${label}`,
+      reads: [],
+      writes: [target],
+      flops: 0,
       emit: (v) => ({ kind: 'fill', target: v(target), value }),
     });
   }
 
-  #unitJob(unit: Unit, nodes: readonly Node[], consumers: ReadonlyMap<Node, readonly Node[]>, requested: { has(n: Node): boolean }): Job {
+  #unitJob(
+    unit: Unit,
+    nodes: readonly Node[],
+    consumers: ReadonlyMap<Node, readonly Node[]>,
+    requested: { has(n: Node): boolean },
+  ): Job {
     const inside = new Set(nodes);
     const needs = nodes.flatMap((n) => n.inputs.filter((x) => !inside.has(x)));
     const results = nodes.filter((n) => requested.has(n) || (consumers.get(n) ?? []).some((c) => !inside.has(c)));
     return {
-      nodes, needs,
-      run: () => { this.steps.push(mapStep(unit, results, (n) => this.window(n), (n) => this.destination(n))); },
+      nodes,
+      needs,
+      run: () => {
+        this.steps.push(
+          mapStep(
+            unit,
+            results,
+            (n) => this.window(n),
+            (n) => this.destination(n),
+          ),
+        );
+      },
     };
   }
   #products(node: Node, terms: readonly Node[]): void {
     // convolutions write without gaps; a term decides, as the sum of convolutions is no convolution itself
     const gapless = terms.find((t) => !isOp(t, 'dot'));
     const { window, accumulate } = this.destination(node, (w) => !gapless || isContiguous(w, leadingAxes(gapless)));
-    terms.forEach((term, i) => { this.steps.push(productStep(this, term, window, accumulate || i > 0)); });
+    terms.forEach((term, i) => {
+      this.steps.push(productStep(this, term, window, accumulate || i > 0));
+    });
   }
 
   /** everything that is neither element-wise nor a product: views first, then moves and look-ups */
@@ -180,15 +253,21 @@ export class Lowering {
     const x = node.inputs[0];
     if (isOp(node, 'iota')) {
       const n = node.shape[node.attributes.axis] ?? 1;
-      const line = node.graph.constant(Int32Array.from({ length: n }, (_, i) => i), [n], 'int32');
+      const line = node.graph.constant(
+        Int32Array.from({ length: n }, (_, i) => i),
+        [n],
+        'int32',
+      );
       return broadcasted(this.window(line), node.shape, [node.attributes.axis]);
     }
     if (!x) return null;
     if (isOp(node, 'transpose')) return transposed(this.window(x), node.attributes.permutation);
     if (isOp(node, 'broadcast')) return broadcasted(this.window(x), node.shape, node.attributes.dims);
-    if (isOp(node, 'slice')) return sliced(this.window(x), node.attributes.starts, node.attributes.sizes, node.attributes.strides);
+    if (isOp(node, 'slice'))
+      return sliced(this.window(x), node.attributes.starts, node.attributes.sizes, node.attributes.strides);
     if (isOp(node, 'reverse')) return reversed(this.window(x), node.attributes.axes);
-    if (isOp(node, 'reshape')) return reshaped(this.window(x), node.shape) ?? (reshaped(this.compact(x), node.shape) as Window);
+    if (isOp(node, 'reshape'))
+      return reshaped(this.window(x), node.shape) ?? (reshaped(this.compact(x), node.shape) as Window);
     return null;
   }
 
@@ -201,7 +280,13 @@ export class Lowering {
   }
   push(label: Node, reads: readonly Window[], target: Target, emit: Step['emit']): void {
     const { window, accumulate } = target;
-    this.steps.push({ label: describe(label), reads: accumulate ? [...reads, window] : reads, writes: [window], flops: 0, emit });
+    this.steps.push({
+      label: describe(label),
+      reads: accumulate ? [...reads, window] : reads,
+      writes: [window],
+      flops: 0,
+      emit,
+    });
   }
   /** A destination for instructions that only store: an accumulating target is served by a later pass. */
   plain(node: Node, accepts: (target: Window) => boolean = () => true): Window {
@@ -218,21 +303,45 @@ const first = (n: Node): Node => n.inputs[0] as Node;
 const second = (n: Node): Node => n.inputs[1] as Node;
 const product = (shape: readonly number[], from: number, to: number): number => sizeOf(shape.slice(from, to));
 
-const argReduce = (largest: boolean): Move<'argMax'> => (l, node) => {
-  const { axis } = node.attributes;
-  const x = l.window(first(node)), y = l.plain(node);
-  const kept = reshaped(y, first(node).shape.map((d, i) => (i === axis ? 1 : d))) as Window;
-  l.push(node, [x], { window: y, accumulate: false }, (v) => ({ kind: 'argReduce', x: v(x), y: v(kept), axis, largest }));
-};
-const windowMove = (mode: 'sum' | 'sumTranspose' | 'argmax'): Move<'windowSum'> => (l, node) => {
-  const a = node.attributes, n = a.window.length, source = l.compact(first(node));
-  const out = l.plain(node, (w) => isContiguous(w));
-  const flat = (w: Window): Window => reshaped(w, [product(w.shape, 0, w.shape.length - n), ...w.shape.slice(-n)]) as Window;
-  const [x, y] = mode === 'sumTranspose' ? [flat(out), flat(source)] : [flat(source), flat(out)];
-  l.push(node, [source], { window: out, accumulate: false }, (v) => ({
-    kind: 'window', mode, x: v(x), y: v(y), window: a.window, strides: a.strides, padLow: a.padLow, dilations: a.dilations,
-  }));
-};
+const argReduce =
+  (largest: boolean): Move<'argMax'> =>
+  (l, node) => {
+    const { axis } = node.attributes;
+    const x = l.window(first(node)),
+      y = l.plain(node);
+    const kept = reshaped(
+      y,
+      first(node).shape.map((d, i) => (i === axis ? 1 : d)),
+    ) as Window;
+    l.push(node, [x], { window: y, accumulate: false }, (v) => ({
+      kind: 'argReduce',
+      x: v(x),
+      y: v(kept),
+      axis,
+      largest,
+    }));
+  };
+const windowMove =
+  (mode: 'sum' | 'sumTranspose' | 'argmax'): Move<'windowSum'> =>
+  (l, node) => {
+    const a = node.attributes,
+      n = a.window.length,
+      source = l.compact(first(node));
+    const out = l.plain(node, (w) => isContiguous(w));
+    const flat = (w: Window): Window =>
+      reshaped(w, [product(w.shape, 0, w.shape.length - n), ...w.shape.slice(-n)]) as Window;
+    const [x, y] = mode === 'sumTranspose' ? [flat(out), flat(source)] : [flat(source), flat(out)];
+    l.push(node, [source], { window: out, accumulate: false }, (v) => ({
+      kind: 'window',
+      mode,
+      x: v(x),
+      y: v(y),
+      window: a.window,
+      strides: a.strides,
+      padLow: a.padLow,
+      dilations: a.dilations,
+    }));
+  };
 
 const moves: { [P in PrimitiveName]?: Move<P> } = {
   argMax: argReduce(true),
@@ -242,52 +351,108 @@ const moves: { [P in PrimitiveName]?: Move<P> } = {
   windowArgMax: windowMove('argmax') as unknown as Move<'windowArgMax'>,
   cumsum: (l, node) => {
     const { axis, exclusive, reverse } = node.attributes;
-    const x = l.window(first(node)), y = l.plain(node);
-    l.push(node, [x], { window: y, accumulate: false }, (v) => ({ kind: 'cumsum', x: v(x), y: v(y), axis, exclusive, reverse }));
+    const x = l.window(first(node)),
+      y = l.plain(node);
+    l.push(node, [x], { window: y, accumulate: false }, (v) => ({
+      kind: 'cumsum',
+      x: v(x),
+      y: v(y),
+      axis,
+      exclusive,
+      reverse,
+    }));
   },
   argsort: (l, node) => {
     const { axis, descending } = node.attributes;
-    const x = l.window(first(node)), y = l.plain(node);
-    l.push(node, [x], { window: y, accumulate: false }, (v) => ({ kind: 'argsort', x: v(x), y: v(y), axis, descending }));
+    const x = l.window(first(node)),
+      y = l.plain(node);
+    l.push(node, [x], { window: y, accumulate: false }, (v) => ({
+      kind: 'argsort',
+      x: v(x),
+      y: v(y),
+      axis,
+      descending,
+    }));
   },
   take: (l, node) => {
-    const { axis } = node.attributes, s = first(node).shape;
-    const outer = product(s, 0, axis), inner = product(s, axis + 1, s.length), count = sizeOf(second(node).shape);
+    const { axis } = node.attributes,
+      s = first(node).shape;
+    const outer = product(s, 0, axis),
+      inner = product(s, axis + 1, s.length),
+      count = sizeOf(second(node).shape);
     const x = l.reshape(first(node), [outer, s[axis] as number, inner]);
     const index = l.reshape(second(node), [count]);
     const out = l.plain(node, (w) => reshaped(w, [outer, count, inner]) !== null);
     const y = reshaped(out, [outer, count, inner]) as Window;
-    l.push(node, [x, index], { window: out, accumulate: false }, (v) => ({ kind: 'take', x: v(x), index: v(index), y: v(y) }));
+    l.push(node, [x, index], { window: out, accumulate: false }, (v) => ({
+      kind: 'take',
+      x: v(x),
+      index: v(index),
+      y: v(y),
+    }));
   },
   takeTranspose: (l, node) => {
     const { axis, size } = node.attributes;
-    const outer = product(node.shape, 0, axis), inner = product(node.shape, axis + 1, node.shape.length), count = sizeOf(second(node).shape);
+    const outer = product(node.shape, 0, axis),
+      inner = product(node.shape, axis + 1, node.shape.length),
+      count = sizeOf(second(node).shape);
     const y = l.reshape(first(node), [outer, count, inner]);
     const index = l.reshape(second(node), [count]);
     // a target may have gaps; it serves if it can be seen as [outer, size, inner]
     const target = l.destination(node, (w) => reshaped(w, [outer, size, inner]) !== null);
     const x = reshaped(target.window, [outer, size, inner]) as Window;
-    l.push(node, [y, index], target, (v) => ({ kind: 'takeTranspose', x: v(x), index: v(index), y: v(y), accumulate: target.accumulate }));
+    l.push(node, [y, index], target, (v) => ({
+      kind: 'takeTranspose',
+      x: v(x),
+      index: v(index),
+      y: v(y),
+      accumulate: target.accumulate,
+    }));
   },
   gatherElements: (l, node) => {
-    const x = l.window(first(node)), index = l.window(second(node)), y = l.plain(node);
-    l.push(node, [x, index], { window: y, accumulate: false }, (v) => ({ kind: 'gatherElements', x: v(x), index: v(index), y: v(y), axis: node.attributes.axis }));
+    const x = l.window(first(node)),
+      index = l.window(second(node)),
+      y = l.plain(node);
+    l.push(node, [x, index], { window: y, accumulate: false }, (v) => ({
+      kind: 'gatherElements',
+      x: v(x),
+      index: v(index),
+      y: v(y),
+      axis: node.attributes.axis,
+    }));
   },
   scatterElements: (l, node) => {
-    const y = l.window(first(node)), index = l.window(second(node)), x = l.plain(node);
-    l.push(node, [y, index], { window: x, accumulate: false }, (v) => ({ kind: 'scatterElements', x: v(x), index: v(index), y: v(y), axis: node.attributes.axis, accumulate: false }));
+    const y = l.window(first(node)),
+      index = l.window(second(node)),
+      x = l.plain(node);
+    l.push(node, [y, index], { window: x, accumulate: false }, (v) => ({
+      kind: 'scatterElements',
+      x: v(x),
+      index: v(index),
+      y: v(y),
+      axis: node.attributes.axis,
+      accumulate: false,
+    }));
   },
   pad: (l, node) => {
     const { low, interior } = node.attributes;
-    const source = l.window(first(node)), out = l.plain(node);
+    const source = l.window(first(node)),
+      out = l.plain(node);
     l.fillWith(out, 0, describe(node));
-    const inside = sliced(out, low, source.shape, interior.map((i) => i + 1));
+    const inside = sliced(
+      out,
+      low,
+      source.shape,
+      interior.map((i) => i + 1),
+    );
     if (sizeOf(source.shape) > 0) l.copy(source, inside, describe(node));
   },
   concat: (l, node) => {
-    const out = l.plain(node), windows = partsOf(node, out);
+    const out = l.plain(node),
+      windows = partsOf(node, out);
     node.inputs.forEach((part, i) => {
-      const source = l.window(part), inside = windows[i] as Window;
+      const source = l.window(part),
+        inside = windows[i] as Window;
       // most parts were computed where they belong
       if (sizeOf(part.shape) > 0 && !sameWindow(source, inside)) l.copy(source, inside, describe(node));
     });
@@ -301,7 +466,12 @@ function schedule(jobs: readonly Job[]): Job[] {
   const waiting = new Map<Job, number>();
   const unlocks = new Map<Job, Job[]>();
   for (const job of jobs) {
-    const needed = new Set(job.needs.flatMap((n) => { const j = jobOf.get(n); return j && j !== job ? [j] : []; }));
+    const needed = new Set(
+      job.needs.flatMap((n) => {
+        const j = jobOf.get(n);
+        return j && j !== job ? [j] : [];
+      }),
+    );
     waiting.set(job, needed.size);
     for (const j of needed) {
       const known = unlocks.get(j);
@@ -355,7 +525,8 @@ class MinHeap<T> {
         const left = 2 * i + 1;
         if (left >= heap.length) break;
         const right = left + 1;
-        const child = right < heap.length && (heap[right] as typeof last).key < (heap[left] as typeof last).key ? right : left;
+        const child =
+          right < heap.length && (heap[right] as typeof last).key < (heap[left] as typeof last).key ? right : left;
         const down = heap[child] as typeof last;
         if (down.key >= last.key) break;
         heap[i] = down;

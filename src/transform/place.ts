@@ -4,7 +4,17 @@ import type { Target } from './lower.js';
 import type { Window } from './views.js';
 import { reshaped, sliced } from './views.js';
 
-const views = new Set<string>(['reshape', 'transpose', 'broadcast', 'slice', 'reverse', 'iota', 'input', 'constant', 'fill']);
+const views = new Set<string>([
+  'reshape',
+  'transpose',
+  'broadcast',
+  'slice',
+  'reverse',
+  'iota',
+  'input',
+  'constant',
+  'fill',
+]);
 
 /** The windows of a concat's parts within it. */
 export function partsOf(node: Node<'concat'>, whole: Window): Window[] {
@@ -13,7 +23,12 @@ export function partsOf(node: Node<'concat'>, whole: Window): Window[] {
   return node.inputs.map((part) => {
     const start = at;
     at += part.shape[axis] as number;
-    return sliced(whole, part.shape.map((_, i) => (i === axis ? start : 0)), part.shape, part.shape.map(() => 1));
+    return sliced(
+      whole,
+      part.shape.map((_, i) => (i === axis ? start : 0)),
+      part.shape,
+      part.shape.map(() => 1),
+    );
   });
 }
 
@@ -25,7 +40,12 @@ export function partsOf(node: Node<'concat'>, whole: Window): Window[] {
  * @param targets where results go; extended
  * @param free whether a node may be computed anywhere (it is wanted nowhere else, and is computed at all)
  */
-export function placeParts(order: readonly Node[], targets: Map<Node, Target>, free: (n: Node) => boolean, scratch: (n: Node) => Window): void {
+export function placeParts(
+  order: readonly Node[],
+  targets: Map<Node, Target>,
+  free: (n: Node) => boolean,
+  scratch: (n: Node) => Window,
+): void {
   for (const node of [...order].reverse()) {
     if (!isOp(node, 'concat') || sizeOf(node.shape) === 0) continue;
     const known = targets.get(node);

@@ -37,14 +37,23 @@ export function isContiguous(w: Window, from = 0): boolean {
 }
 
 export const transposed = (w: Window, permutation: readonly number[]): Window => ({
-  ...w, shape: permutation.map((p) => w.shape[p] as number), strides: permutation.map((p) => w.strides[p] as number),
+  ...w,
+  shape: permutation.map((p) => w.shape[p] as number),
+  strides: permutation.map((p) => w.strides[p] as number),
 });
 export function broadcasted(w: Window, shape: Shape, dims: readonly number[]): Window {
   const strides = shape.map(() => 0);
-  dims.forEach((d, i) => { strides[d] = w.shape[i] === 1 && shape[d] !== 1 ? 0 : (w.strides[i] as number); });
+  dims.forEach((d, i) => {
+    strides[d] = w.shape[i] === 1 && shape[d] !== 1 ? 0 : (w.strides[i] as number);
+  });
   return { ...w, shape, strides };
 }
-export const sliced = (w: Window, starts: readonly number[], sizes: readonly number[], steps: readonly number[]): Window => ({
+export const sliced = (
+  w: Window,
+  starts: readonly number[],
+  sizes: readonly number[],
+  steps: readonly number[],
+): Window => ({
   ...w,
   offset: w.offset + starts.reduce((n, s, i) => n + s * (w.strides[i] as number), 0),
   shape: sizes,
@@ -65,7 +74,10 @@ export function reshaped(w: Window, shape: Shape): Window | null {
   let o = 0;
   let n = 0;
   while (n < shape.length) {
-    if (shape[n] === 1) { n++; continue; }
+    if (shape[n] === 1) {
+      n++;
+      continue;
+    }
     const first = n;
     let wanted = shape[n++] as number;
     const block = [old[o++] as (typeof old)[number]];
@@ -78,7 +90,8 @@ export function reshaped(w: Window, shape: Shape): Window | null {
       } else wanted *= shape[n++] as number;
     }
     for (let i = 0; i + 1 < block.length; i++) {
-      const a = block[i] as (typeof old)[number], b = block[i + 1] as (typeof old)[number];
+      const a = block[i] as (typeof old)[number],
+        b = block[i + 1] as (typeof old)[number];
       if (a.stride !== b.stride * b.extent) return null;
     }
     let stride = (block[block.length - 1] as (typeof old)[number]).stride;
@@ -92,5 +105,8 @@ export function reshaped(w: Window, shape: Shape): Window | null {
 
 /** whether both are the same elements in the same order; the stride of an axis of one element is nothing */
 export const sameWindow = (a: Window, b: Window): boolean =>
-  a.storage === b.storage && a.offset === b.offset && a.dtype === b.dtype && a.shape.join() === b.shape.join() &&
+  a.storage === b.storage &&
+  a.offset === b.offset &&
+  a.dtype === b.dtype &&
+  a.shape.join() === b.shape.join() &&
   a.strides.every((s, i) => s === b.strides[i] || a.shape[i] === 1);

@@ -17,19 +17,26 @@ export interface Instance {
 }
 
 export function draw(chance: Chance, { shape, low, high, dtype = 'float64' }: InputSpec): Vector {
-  return Array.from({ length: sizeOf(shape) }, () => (isFloat(dtype) ? low + chance.uniform() * (high - low) : chance.int(low, high)));
+  return Array.from({ length: sizeOf(shape) }, () =>
+    isFloat(dtype) ? low + chance.uniform() * (high - low) : chance.int(low, high),
+  );
 }
 export function instantiate(c: PrimitiveCase, seed = 1, graph = new Graph()): Instance {
   const chance = new Chance(seed);
   const leaves = c.inputs.map((spec, i) => graph.input(`x${i}`, spec.shape, spec.dtype ?? 'float64'));
   return {
-    graph, leaves, values: c.inputs.map((spec) => draw(chance, spec)), output: c.build(leaves), chance,
+    graph,
+    leaves,
+    values: c.inputs.map((spec) => draw(chance, spec)),
+    output: c.build(leaves),
+    chance,
     floats: leaves.flatMap((leaf, i) => (isFloat(leaf.dtype) ? [i] : [])),
   };
 }
 
 /** node's values where leaves have these */
-export const valueAt = (node: Node, given: ReadonlyMap<Node, Vector>): number[] => Array.from(evaluate([node], given)[0] ?? []);
+export const valueAt = (node: Node, given: ReadonlyMap<Node, Vector>): number[] =>
+  Array.from(evaluate([node], given)[0] ?? []);
 export const inner = (a: Vector, b: Vector): number => a.reduce((s, v, i) => s + v * (b[i] as number), 0);
 export const largest = (...lists: Vector[]): number => lists.flat().reduce((m, v) => Math.max(m, Math.abs(v)), 0);
 
@@ -53,6 +60,7 @@ export function centralDifference(f: (h: number) => Vector): { derivative: numbe
 export function expectClose(what: string, got: Vector, want: Vector, tolerance: number): void {
   if (got.length !== want.length) throw new Error(`${what}: ${got.length} values instead of ${want.length}`);
   got.forEach((v, i) => {
-    if (!(Math.abs(v - (want[i] as number)) <= tolerance)) throw new Error(`${what}: element ${i} is ${v} instead of ${want[i]} (tolerance ${tolerance})`);
+    if (!(Math.abs(v - (want[i] as number)) <= tolerance))
+      throw new Error(`${what}: element ${i} is ${v} instead of ${want[i]} (tolerance ${tolerance})`);
   });
 }

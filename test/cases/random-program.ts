@@ -1,9 +1,10 @@
 /** Random requests to compile a random graph: odd placements, repeated, accumulated and trivial outputs. */
+
+import type { Device } from '../../src/device/device.js';
+import type { NativeBuffer } from '../../src/device/native.js';
 import { evaluate, type Value } from '../../src/graph/evaluate.js';
 import type { DType, Node, Shape } from '../../src/graph/index.js';
 import { describe, isFloat, sizeOf } from '../../src/graph/index.js';
-import type { Device } from '../../src/device/device.js';
-import type { NativeBuffer } from '../../src/device/native.js';
 import { bytesPerElement, encodeProgram } from '../../src/program/format.js';
 import type { CompiledProgram, OutputPlacement, Placement } from '../../src/transform/compile.js';
 import { compile, constantsBinding } from '../../src/transform/compile.js';
@@ -12,7 +13,11 @@ import { addresses, type Memory } from '../reference/memory.js';
 import type { Chance } from './random.js';
 import type { RandomGraph } from './random-graph.js';
 
-export interface PlacedInput { readonly node: Node; readonly value: Value; readonly place: Placement }
+export interface PlacedInput {
+  readonly node: Node;
+  readonly value: Value;
+  readonly place: Placement;
+}
 export interface PlacedOutput extends OutputPlacement {
   /** what lies there before the run, if the output is added to it */
   readonly before: readonly number[] | null;
@@ -29,7 +34,10 @@ export interface Run {
 /** Hands out disjoint strided places in numbered bindings. */
 class Places {
   readonly #ends = new Map<string, number>();
-  constructor(readonly chance: Chance, readonly prefix: string) {}
+  constructor(
+    readonly chance: Chance,
+    readonly prefix: string,
+  ) {}
 
   next(shape: Shape, dtype: DType): Placement {
     const binding = `${this.prefix}${this.chance.int(0, 1)}`;
@@ -51,18 +59,28 @@ class Places {
 }
 
 export function randomRequest(chance: Chance, { inputs, values }: RandomGraph): RandomRequest {
-  const sources = new Places(chance, 'in'), targets = new Places(chance, 'out');
+  const sources = new Places(chance, 'in'),
+    targets = new Places(chance, 'out');
   const nodes = [...values.keys()];
   const wanted = Array.from({ length: chance.int(1, 8) }, () => chance.pick(chance.bool() ? nodes.slice(-10) : nodes));
   if (chance.bool(0.2)) wanted.push(wanted[0] as Node);
   // any node may be given, not only leaves: a tangent program is given what the primal program kept
-  const given = chance.bool(0.3) ? new Map([...inputs, ...nodes.filter((n) => n.inputs.length > 0 && chance.bool(0.1)).map((n) => [n, values.get(n) as Value] as const)]) : inputs;
+  const given = chance.bool(0.3)
+    ? new Map([
+        ...inputs,
+        ...nodes
+          .filter((n) => n.inputs.length > 0 && chance.bool(0.1))
+          .map((n) => [n, values.get(n) as Value] as const),
+      ])
+    : inputs;
   return {
     inputs: [...given].map(([node, value]) => ({ node, value, place: sources.next(node.shape, node.dtype) })),
     outputs: wanted.map((node) => {
       const accumulate = node.dtype !== 'bool' && chance.bool(0.3);
       return {
-        node, ...targets.next(node.shape, node.dtype), ...(accumulate ? { accumulate } : {}),
+        node,
+        ...targets.next(node.shape, node.dtype),
+        ...(accumulate ? { accumulate } : {}),
         before: accumulate ? Array.from({ length: sizeOf(node.shape) }, () => chance.int(-3, 3)) : null,
       };
     }),
@@ -87,7 +105,11 @@ export async function runOn(device: Device, request: RandomRequest): Promise<Run
     return buffer;
   });
   try {
-    native.run(program, buffers, buffers.map(() => 0));
+    native.run(
+      program,
+      buffers,
+      buffers.map(() => 0),
+    );
     for (const [i, memory] of run.memories.entries()) {
       const bytes = new Uint8Array(memory.bytes.length);
       await native.read(buffers[i] as NativeBuffer, 0, bytes);
@@ -112,10 +134,16 @@ export function prepare(request: RandomRequest): Run {
   memory(constantsBinding)?.placeBytes(0, compiled.constants);
   for (const { node, value, place } of request.inputs) {
     const used = memory(place.binding);
-    if (used) elementsOf(node, place).forEach((at, i) => { if (fits(used, node.dtype, at)) used.write(node.dtype, at, value[i] as number); });
+    if (used)
+      elementsOf(node, place).forEach((at, i) => {
+        if (fits(used, node.dtype, at)) used.write(node.dtype, at, value[i] as number);
+      });
   }
   for (const o of request.outputs) {
-    if (o.before) elementsOf(o.node, o).forEach((at, i) => { memory(o.binding)?.write(o.node.dtype, at, o.before?.[i] as number); });
+    if (o.before)
+      elementsOf(o.node, o).forEach((at, i) => {
+        memory(o.binding)?.write(o.node.dtype, at, o.before?.[i] as number);
+      });
   }
   return { compiled, memories };
 }
@@ -133,7 +161,11 @@ export function elementsOf(node: Node, place: Placement): number[] {
  */
 export function compareRun(request: RandomRequest, { memories }: Pick<Run, 'memories'>, eps: number): void {
   const inputs = new Map(request.inputs.map((i) => [i.node, i.value]));
-  const expected = evaluate(request.outputs.map((o) => o.node), inputs, { round: true });
+  const expected = evaluate(
+    request.outputs.map((o) => o.node),
+    inputs,
+    { round: true },
+  );
   const touched = new Map<string, Set<number>>();
   request.outputs.forEach((o, i) => {
     const value = expected[i] as Value;
@@ -145,14 +177,18 @@ export function compareRun(request: RandomRequest, { memories }: Pick<Run, 'memo
     elementsOf(o.node, o).forEach((at, j) => {
       const got = memory?.read(o.node.dtype, at) as number;
       const want = (value[j] as number) + (o.before?.[j] ?? 0);
-      if (!(Math.abs(got - want) <= tolerance)) throw new Error(`output ${i} (${describe(o.node)}${o.accumulate ? ', accumulated' : ''}), element ${j}: ${got} instead of ${want}`);
+      if (!(Math.abs(got - want) <= tolerance))
+        throw new Error(
+          `output ${i} (${describe(o.node)}${o.accumulate ? ', accumulated' : ''}), element ${j}: ${got} instead of ${want}`,
+        );
       for (let b = 0; b < bytesPerElement[o.node.dtype]; b++) bytes.add(at * bytesPerElement[o.node.dtype] + b);
     });
   });
   for (const memory of memories) {
     if (!memory.name.startsWith('out')) continue;
     memory.bytes.forEach((_, at) => {
-      if (memory.isWritten(at) && !touched.get(memory.name)?.has(at)) throw new Error(`${memory.name}: byte ${at} was written, but no output lies there`);
+      if (memory.isWritten(at) && !touched.get(memory.name)?.has(at))
+        throw new Error(`${memory.name}: byte ${at} was written, but no output lies there`);
     });
   }
 }

@@ -17,7 +17,9 @@ test.skipIf(!usable).each(['avx2', 'avx512'])('%s objects define symbols in thei
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.o'));
   expect(files.length).toBeGreaterThan(3);
   for (const file of files) {
-    const { stdout } = spawnSync('nm', ['-C', '--defined-only', '--extern-only', join(folder, file)], { encoding: 'utf8' });
+    const { stdout } = spawnSync('nm', ['-C', '--defined-only', '--extern-only', join(folder, file)], {
+      encoding: 'utf8',
+    });
     const strangers = stdout.split('\n').filter((line) => line !== '' && !line.includes(`hessia::${isa}::`));
     expect(strangers, file).toEqual([]);
   }

@@ -2,8 +2,8 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { describe, expect, test } from 'vitest';
 import { philoxNormal, philoxUniform } from '../../src/base/philox.js';
-import { datasetFromArrays, openDataset } from '../../src/data/index.js';
 import type { Dataset } from '../../src/data/index.js';
+import { datasetFromArrays, openDataset } from '../../src/data/index.js';
 import { crossEntropy } from '../../src/model/loss.js';
 import { meanLoss } from '../../src/model/mean-loss.js';
 import { loadOnnx } from '../../src/onnx/index.js';
@@ -15,7 +15,10 @@ import { tanhNetwork } from '../reference/models.js';
 function classification(samples: number, inputs: number, classes: number, seed = 1): Dataset {
   return datasetFromArrays({
     inputs: { x: { data: philoxNormal(seed, 0, 0, samples * inputs), shape: [samples, inputs] } },
-    target: { data: Int32Array.from(philoxUniform(seed, 1, 0, samples), (u) => Math.floor(u * classes)), shape: [samples] },
+    target: {
+      data: Int32Array.from(philoxUniform(seed, 1, 0, samples), (u) => Math.floor(u * classes)),
+      shape: [samples],
+    },
   });
 }
 async function dense(A: CurvatureOperator): Promise<Matrix> {
@@ -25,34 +28,48 @@ async function dense(A: CurvatureOperator): Promise<Matrix> {
   block.dispose();
   return Matrix.from1DArray(d, d, values);
 }
-const eigenvalues = (m: Matrix): number[] => new EigenvalueDecomposition(m, { assumeSymmetric: true }).realEigenvalues.sort((a, b) => a - b);
+const eigenvalues = (m: Matrix): number[] =>
+  new EigenvalueDecomposition(m, { assumeSymmetric: true }).realEigenvalues.sort((a, b) => a - b);
 const inner = (a: Float64Array, b: Float64Array): number => a.reduce((s, x, i) => s + x * (b[i] as number), 0);
 
 describe('rank of the Gauss–Newton matrix of a softmax network with one hidden layer', () => {
   // h + 1 directions shift all logits alike: each hidden unit's outgoing weights, and the output bias
-  test.each([2, 3, 5, 8].flatMap((c) => [8, 32].map((h) => [c, h])))('%i classes, width %i: min(N(C−1), d − (h+1))', async (classes, width) => {
-    const samples = 60, inputs = 4;
-    const f = meanLoss(tanhNetwork([inputs, width, classes]), crossEntropy(), classification(samples, inputs, classes), { batchSize: 25 });
-    await using G = await curvature('gauss-newton', f, { dtype: 'float64' });
-    const values = eigenvalues(await dense(G));
-    const largest = values.at(-1) as number;
-    const expected = Math.min(samples * (classes - 1), G.rows - (width + 1));
-    // Null directions sit at rounding; the (expected)-th eigenvalue from above must stand clear of them.
-    const nulls = values.slice(0, G.rows - expected);
-    for (const v of nulls) expect(Math.abs(v)).toBeLessThan(64 * G.rows * 2 ** -53 * largest);
-    const rank = values.filter((v) => v > 64 * G.rows * 2 ** -53 * largest).length;
-    expect(rank).toBeLessThanOrEqual(expected);
-    // generic data make all of them positive, though the smallest may be tiny: allow it to drown only below 1e-12
-    expect(values.filter((v) => v > 1e-15 * largest).length).toBeGreaterThanOrEqual(expected);
-  });
+  test.each([2, 3, 5, 8].flatMap((c) => [8, 32].map((h) => [c, h])))(
+    '%i classes, width %i: min(N(C−1), d − (h+1))',
+    async (classes, width) => {
+      const samples = 60,
+        inputs = 4;
+      const f = meanLoss(
+        tanhNetwork([inputs, width, classes]),
+        crossEntropy(),
+        classification(samples, inputs, classes),
+        { batchSize: 25 },
+      );
+      await using G = await curvature('gauss-newton', f, { dtype: 'float64' });
+      const values = eigenvalues(await dense(G));
+      const largest = values.at(-1) as number;
+      const expected = Math.min(samples * (classes - 1), G.rows - (width + 1));
+      // Null directions sit at rounding; the (expected)-th eigenvalue from above must stand clear of them.
+      const nulls = values.slice(0, G.rows - expected);
+      for (const v of nulls) expect(Math.abs(v)).toBeLessThan(64 * G.rows * 2 ** -53 * largest);
+      const rank = values.filter((v) => v > 64 * G.rows * 2 ** -53 * largest).length;
+      expect(rank).toBeLessThanOrEqual(expected);
+      // generic data make all of them positive, though the smallest may be tiny: allow it to drown only below 1e-12
+      expect(values.filter((v) => v > 1e-15 * largest).length).toBeGreaterThanOrEqual(expected);
+    },
+  );
 });
 
 test('vᵀHw = wᵀHv on the example network', async () => {
   const model = await loadOnnx('examples/cnn.onnx');
   await using data = await openDataset('examples/fashion-mnist-test.npz');
-  await using H = await curvature('hessian', meanLoss(model, crossEntropy(), data, { samples: 24, batchSize: 10 }), { dtype: 'float64' });
-  const v = philoxNormal(0, 7, 0, H.rows), w = philoxNormal(0, 8, 0, H.rows);
-  const Hv = await H.applyVector(v), Hw = await H.applyVector(w);
+  await using H = await curvature('hessian', meanLoss(model, crossEntropy(), data, { samples: 24, batchSize: 10 }), {
+    dtype: 'float64',
+  });
+  const v = philoxNormal(0, 7, 0, H.rows),
+    w = philoxNormal(0, 8, 0, H.rows);
+  const Hv = await H.applyVector(v),
+    Hw = await H.applyVector(w);
   const scale = Math.sqrt(inner(v, v) * inner(Hw, Hw));
   expect(Math.abs(inner(v, Hw) - inner(w, Hv)) / scale).toBeLessThan(1e-12);
   expect(Math.abs(inner(v, Hw) / inner(w, Hv) - 1)).toBeLessThan(1e-10);
@@ -69,7 +86,9 @@ test('batch sizes 1, 7, 64 and N agree on the example network', async () => {
   }
   const [whole, ...others] = results as [Float64Array, ...Float64Array[]];
   for (const other of others) {
-    const difference = Math.sqrt(other.reduce((s, x, i) => s + (x - (whole[i] as number)) ** 2, 0) / inner(whole, whole));
+    const difference = Math.sqrt(
+      other.reduce((s, x, i) => s + (x - (whole[i] as number)) ** 2, 0) / inner(whole, whole),
+    );
     expect(difference).toBeLessThan(1e-12);
   }
 });
@@ -96,17 +115,26 @@ test('the Hessian product is the derivative of the gradient', async () => {
   const step = Math.cbrt(2 ** -53);
   const moved = (sign: number) => {
     let at = 0;
-    return { ...model, parameters: model.parameters.map((p) => {
-      const start = at, values = p.values();
-      at += values.length;
-      return { ...p, values: () => Float64Array.from(values, (x, i) => x + sign * step * (v[start + i] as number)) };
-    }) };
+    return {
+      ...model,
+      parameters: model.parameters.map((p) => {
+        const start = at,
+          values = p.values();
+        at += values.length;
+        return { ...p, values: () => Float64Array.from(values, (x, i) => x + sign * step * (v[start + i] as number)) };
+      }),
+    };
   };
   const plus = await lossAndGradient(meanLoss(moved(1), crossEntropy(), data), { dtype: 'float64' });
   const minus = await lossAndGradient(meanLoss(moved(-1), crossEntropy(), data), { dtype: 'float64' });
   const Hv = await H.applyVector(v);
   const scale = Math.sqrt(inner(Hv, Hv));
-  const difference = Math.sqrt(Hv.reduce((s, x, i) => s + (x - ((plus.gradient[i] as number) - (minus.gradient[i] as number)) / (2 * step)) ** 2, 0));
+  const difference = Math.sqrt(
+    Hv.reduce(
+      (s, x, i) => s + (x - ((plus.gradient[i] as number) - (minus.gradient[i] as number)) / (2 * step)) ** 2,
+      0,
+    ),
+  );
   // a central difference: truncation step², rounding u/step, each times a modest constant
   expect(difference / scale).toBeLessThan(100 * step * step * inner(v, v));
 });
@@ -114,7 +142,8 @@ test('the Hessian product is the derivative of the gradient', async () => {
 test('products leave the event loop free and do not leak', async () => {
   const f = meanLoss(tanhNetwork([64, 128, 10]), crossEntropy(), classification(256, 64, 10));
   await using H = await curvature('hessian', f, { dtype: 'float32' });
-  const v = H.device.block('float32', H.rows, 1), w = H.device.block('float32', H.rows, 1);
+  const v = H.device.block('float32', H.rows, 1),
+    w = H.device.block('float32', H.rows, 1);
   v.fillRandom('normal', 0, 0);
   const delays: number[] = [];
   let last = performance.now();

@@ -19,17 +19,25 @@ export class Memory {
     // 0xff everywhere is NaN as a float, −1 as an integer and neither truth value
     this.bytes = new Uint8Array(buffer).fill(0xff);
     this.#written = new Uint8Array(buffer.byteLength);
-    this.#as = { float32: new Float32Array(buffer), float64: new Float64Array(buffer), int32: new Int32Array(buffer), bool: this.bytes };
+    this.#as = {
+      float32: new Float32Array(buffer),
+      float64: new Float64Array(buffer),
+      int32: new Int32Array(buffer),
+      bool: this.bytes,
+    };
   }
 
   read(dtype: DType, at: number): number {
     const size = bytesPerElement[dtype];
-    if (!this.#written[at * size]) throw new Error(`${this.name}: ${dtype} element ${at} is read but was never written`);
+    if (!this.#written[at * size])
+      throw new Error(`${this.name}: ${dtype} element ${at} is read but was never written`);
     return this.#as[dtype][at] as number;
   }
   write(dtype: DType, at: number, value: number): void {
-    if (!Number.isInteger(at) || at < 0 || at >= this.#as[dtype].length) throw new Error(`${this.name}: ${dtype} element ${at} is outside`);
-    if (dtype === 'bool' && value !== 0 && value !== 1) throw new Error(`${this.name}: ${value} is stored as a truth value`);
+    if (!Number.isInteger(at) || at < 0 || at >= this.#as[dtype].length)
+      throw new Error(`${this.name}: ${dtype} element ${at} is outside`);
+    if (dtype === 'bool' && value !== 0 && value !== 1)
+      throw new Error(`${this.name}: ${value} is stored as a truth value`);
     this.#as[dtype][at] = value;
     this.mark(dtype, at);
   }
@@ -40,7 +48,9 @@ export class Memory {
   }
   /** what another device made of these bytes; those that changed count as written */
   adopt(bytes: Uint8Array): void {
-    bytes.forEach((b, at) => { if (b !== this.bytes[at]) this.#written[at] = 1; });
+    bytes.forEach((b, at) => {
+      if (b !== this.bytes[at]) this.#written[at] = 1;
+    });
     this.bytes.set(bytes);
   }
   /** counts the element as written */

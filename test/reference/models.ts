@@ -1,8 +1,9 @@
 /** Small models written in primitives, for properties that need no file. */
+
+import { philoxNormal } from '../../src/base/philox.js';
 import type { Node, Shape } from '../../src/graph/index.js';
 import { ops } from '../../src/graph/index.js';
 import type { Model } from '../../src/model/model.js';
-import { philoxNormal } from '../../src/base/philox.js';
 
 /** tanh network with the given widths, biases everywhere, weights normal with variance 1/fan-in */
 export function tanhNetwork(widths: readonly number[], seed = 0): Model {
@@ -12,15 +13,29 @@ export function tanhNetwork(widths: readonly number[], seed = 0): Model {
     shapes.set(`${i}.bias`, [out]);
   });
   const parameters = [...shapes].map(([name, shape], i) => ({
-    name, shape, consumers: [],
+    name,
+    shape,
+    consumers: [],
     values: () => {
       const fan = shape[1] ?? 4;
-      return philoxNormal(seed, 1000 + i, 0, shape.reduce((a, b) => a * b, 1)).map((v) => v / Math.sqrt(fan));
+      return philoxNormal(
+        seed,
+        1000 + i,
+        0,
+        shape.reduce((a, b) => a * b, 1),
+      ).map((v) => v / Math.sqrt(fan));
     },
   }));
   return {
-    source: `tanh network ${widths.join('-')}`, inputs: [{ name: 'x', dtype: 'float32', shape: [null, widths[0] as number] }],
-    outputs: [{ name: 'y' }], parameters, buffers: [], operators: new Map(), unsupported: [], fixedBatch: null, warnings: [],
+    source: `tanh network ${widths.join('-')}`,
+    inputs: [{ name: 'x', dtype: 'float32', shape: [null, widths[0] as number] }],
+    outputs: [{ name: 'y' }],
+    parameters,
+    buffers: [],
+    operators: new Map(),
+    unsupported: [],
+    fixedBatch: null,
+    warnings: [],
     fingerprint: `tanh ${widths.join('-')} ${seed}`,
     build: ({ inputs, parameters: p }) => {
       let h = inputs.get('x') as Node;

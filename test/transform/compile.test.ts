@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../src/graph/evaluate.js';
 import type { Node } from '../../src/graph/index.js';
 import { Graph, ops } from '../../src/graph/index.js';
+import { compile } from '../../src/transform/compile.js';
 import { Chance } from '../cases/random.js';
 import { randomGraph } from '../cases/random-graph.js';
 import { compareRun, elementsOf, randomRequest, runReference } from '../cases/random-program.js';
-import { compile } from '../../src/transform/compile.js';
 
 /**
  * Random programs, run by the reference interpreter, equal evaluating the graph node by node. The interpreter refuses
@@ -35,18 +35,30 @@ function check(seed: number, floats: readonly ('float32' | 'float64')[]): void {
 /** Runs one program without random choices and returns each output's values. */
 function runPlain(inputs: ReadonlyMap<Node, readonly number[]>, ...outputs: Node[]): number[][] {
   const request = {
-    inputs: [...inputs].map(([node, value], i) => ({ node, value: Float64Array.from(value), place: { binding: `in${i}` } })),
+    inputs: [...inputs].map(([node, value], i) => ({
+      node,
+      value: Float64Array.from(value),
+      place: { binding: `in${i}` },
+    })),
     outputs: outputs.map((node, i) => ({ node, binding: `out${i}`, before: null })),
   };
   const run = runReference(request);
   compareRun(request, run, 2 ** -52);
-  return outputs.map((node, i) => elementsOf(node, {} as never).map((at) => run.memories.find((m) => m.name === `out${i}`)?.read(node.dtype, at) as number));
+  return outputs.map((node, i) =>
+    elementsOf(node, {} as never).map(
+      (at) => run.memories.find((m) => m.name === `out${i}`)?.read(node.dtype, at) as number,
+    ),
+  );
 }
 
 describe('whole numbers and truth within one map', () => {
   const graph = new Graph();
-  const n = graph.input('n', [4], 'int32'), x = graph.input('x', [4], 'float32');
-  const given = new Map<Node, readonly number[]>([[n, [-7, 7, 3, 0]], [x, [-1.5, 2.5, 0, 0.25]]]);
+  const n = graph.input('n', [4], 'int32'),
+    x = graph.input('x', [4], 'float32');
+  const given = new Map<Node, readonly number[]>([
+    [n, [-7, 7, 3, 0]],
+    [x, [-1.5, 2.5, 0, 0.25]],
+  ]);
 
   test('a quotient is truncated before it is used', () => {
     expect(runPlain(given, ops.mul(ops.div(n, 2), 2))).toEqual([[-6, 6, 2, 0]]);
@@ -61,7 +73,8 @@ describe('whole numbers and truth within one map', () => {
     expect(runPlain(given, ops.cast(ops.cast(x, 'int32'), 'float32'))).toEqual([[-1, 2, 0, 0]]);
   });
   test('float64 results of float32 work, and float32 results of float64 work, are rounded where the graph says', () => {
-    const wide = ops.cast(ops.div(x, 3), 'float64'), narrow = ops.cast(ops.cast(ops.div(ops.cast(x, 'float64'), 3), 'float32'), 'float64');
+    const wide = ops.cast(ops.div(x, 3), 'float64'),
+      narrow = ops.cast(ops.cast(ops.div(ops.cast(x, 'float64'), 3), 'float32'), 'float64');
     const want = [-1.5, 2.5, 0, 0.25].map((v) => Math.fround(v / 3));
     expect(runPlain(given, wide, narrow)).toEqual([want, want]);
   });
@@ -69,9 +82,18 @@ describe('whole numbers and truth within one map', () => {
 
 test('only what the outputs need is computed, and needs a place', () => {
   const graph = new Graph();
-  const x = graph.input('x', [2], 'float64'), unused = graph.input('unused', [2], 'float64');
-  const program = compile({ inputs: new Map([[x, { binding: 'in' }]]), outputs: [{ node: ops.neg(x), binding: 'out' }] });
-  expect(program.program.bindings.map((b) => [b.name, b.written])).toEqual([['scratch', false], ['constants', false], ['in', false], ['out', true]]);
+  const x = graph.input('x', [2], 'float64'),
+    unused = graph.input('unused', [2], 'float64');
+  const program = compile({
+    inputs: new Map([[x, { binding: 'in' }]]),
+    outputs: [{ node: ops.neg(x), binding: 'out' }],
+  });
+  expect(program.program.bindings.map((b) => [b.name, b.written])).toEqual([
+    ['scratch', false],
+    ['constants', false],
+    ['in', false],
+    ['out', true],
+  ]);
   expect(program.program.instructions).toHaveLength(1);
   expect(() => compile({ inputs: new Map(), outputs: [{ node: unused, binding: 'out' }] })).toThrow(/has no place/);
   expect([...(evaluate([ops.neg(x)], new Map([[x, [1, 2]]]))[0] ?? [])]).toEqual([-1, -2]);

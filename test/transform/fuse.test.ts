@@ -19,7 +19,8 @@ const sizes = (all: Unit[]): number[] => all.map((u) => nodes(u).length).sort((a
 function circular(all: readonly Unit[]): boolean {
   const unitOf = new Map<Node, Unit>();
   for (const u of all) for (const n of nodes(u)) unitOf.set(n, u);
-  const done = new Set<object>(), open = new Set<object>();
+  const done = new Set<object>(),
+    open = new Set<object>();
   const keyOf = (n: Node): object => unitOf.get(n) ?? n;
   const visit = (n: Node): boolean => {
     const key = keyOf(n);
@@ -27,7 +28,10 @@ function circular(all: readonly Unit[]): boolean {
     if (open.has(key)) return true;
     open.add(key);
     const unit = unitOf.get(n);
-    const found = (unit ? nodes(unit) : [n]).flatMap((m) => m.inputs).filter((x) => keyOf(x) !== key).some(visit);
+    const found = (unit ? nodes(unit) : [n])
+      .flatMap((m) => m.inputs)
+      .filter((x) => keyOf(x) !== key)
+      .some(visit);
     open.delete(key);
     done.add(key);
     return found;
@@ -37,7 +41,8 @@ function circular(all: readonly Unit[]): boolean {
 
 describe('what is fused', () => {
   const graph = new Graph();
-  const x = graph.input('x', [4, 3], 'float32'), y = graph.input('y', [4, 3], 'float32');
+  const x = graph.input('x', [4, 3], 'float32'),
+    y = graph.input('y', [4, 3], 'float32');
 
   test('a chain is one unit, with the sums over it', () => {
     const h = ops.mul(ops.tanh(ops.add(x, y)), 2);
@@ -69,29 +74,51 @@ describe('units never wait for one another', () => {
   });
   test('a truth value from both types of numbers', () => {
     const graph = new Graph();
-    const a = graph.input('a', [3], 'float32'), b = graph.input('b', [3], 'float64');
-    const p = ops.lt(a, 0), q = ops.lt(b, 0);
-    const both = ops.and(p, q), either = ops.or(q, p);
-    const all = units(ops.select(both, a, ops.select(p, a, ops.neg(a))), ops.select(either, b, ops.select(q, b, ops.neg(b))));
+    const a = graph.input('a', [3], 'float32'),
+      b = graph.input('b', [3], 'float64');
+    const p = ops.lt(a, 0),
+      q = ops.lt(b, 0);
+    const both = ops.and(p, q),
+      either = ops.or(q, p);
+    const all = units(
+      ops.select(both, a, ops.select(p, a, ops.neg(a))),
+      ops.select(either, b, ops.select(q, b, ops.neg(b))),
+    );
     expect(circular(all)).toBe(false);
   });
   test.each(Array.from({ length: 30 }, (_, i) => i))('a thicket larger than a unit may be, seed %i', (seed) => {
-    const chance = new Chance(seed), graph = new Graph();
+    const chance = new Chance(seed),
+      graph = new Graph();
     const made: Node[] = Array.from({ length: 6 }, (_, i) => graph.input(`x${i}`, [2], i % 2 ? 'float32' : 'float64'));
     for (let i = 0; i < 600; i++) {
-      const a = chance.pick(made.slice(-20)), like = made.filter((n) => n.dtype === a.dtype);
+      const a = chance.pick(made.slice(-20)),
+        like = made.filter((n) => n.dtype === a.dtype);
       const b = chance.pick(like.slice(-20));
-      made.push(chance.bool(0.1) ? ops.cast(a, a.dtype === 'float32' ? 'float64' : 'float32')
-        : chance.bool(0.05) ? ops.select(ops.and(ops.lt(a, b), ops.isNaN(chance.pick(made))), a, b)
-        : chance.pick([ops.add, ops.mul, ops.max])(a, b));
+      made.push(
+        chance.bool(0.1)
+          ? ops.cast(a, a.dtype === 'float32' ? 'float64' : 'float32')
+          : chance.bool(0.05)
+            ? ops.select(ops.and(ops.lt(a, b), ops.isNaN(chance.pick(made))), a, b)
+            : chance.pick([ops.add, ops.mul, ops.max])(a, b),
+      );
     }
     const outputs = made.slice(-10);
     const all = units(...outputs);
     expect(circular(all)).toBe(false);
-    for (const u of all) expect(new Set(u.elementwise.map(computeClass).filter((t) => t !== 'any')).size, 'types of one unit').toBeLessThanOrEqual(1);
+    for (const u of all)
+      expect(
+        new Set(u.elementwise.map(computeClass).filter((t) => t !== 'any')).size,
+        'types of one unit',
+      ).toBeLessThanOrEqual(1);
     const listed = all.flatMap(nodes);
     expect(new Set(listed).size).toBe(listed.length);
-    const inputs = new Map(reachable(outputs).filter((n) => n.op === 'input').map((n) => [n, { binding: 'in' }]));
-    expect(() => compile({ inputs, outputs: outputs.map((node, i) => ({ node, binding: 'out', offset: 2 * i })) })).not.toThrow();
+    const inputs = new Map(
+      reachable(outputs)
+        .filter((n) => n.op === 'input')
+        .map((n) => [n, { binding: 'in' }]),
+    );
+    expect(() =>
+      compile({ inputs, outputs: outputs.map((node, i) => ({ node, binding: 'out', offset: 2 * i })) }),
+    ).not.toThrow();
   });
 });

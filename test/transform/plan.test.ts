@@ -23,7 +23,10 @@ test.each(Array.from({ length: 50 }, (_, i) => i))('values alive together never 
       expect(apart, `${a.storage.id} and ${b.storage.id}`).toBe(true);
     }
   }
-  const alive = (t: number): number => lifetimes.filter((l) => l.first <= t && t <= l.last).reduce((n, l) => n + Math.ceil(Math.max(1, l.storage.bytes) / 64) * 64, 0);
+  const alive = (t: number): number =>
+    lifetimes
+      .filter((l) => l.first <= t && t <= l.last)
+      .reduce((n, l) => n + Math.ceil(Math.max(1, l.storage.bytes) / 64) * 64, 0);
   expect(livePeak).toBe(Math.max(...Array.from({ length: 81 }, (_, t) => alive(t))));
   expect(bytes).toBeGreaterThanOrEqual(livePeak);
 });
@@ -34,9 +37,18 @@ test('a chain of equal values needs two places', () => {
 });
 
 test('a small value goes into the tightest gap', () => {
-  const [wide, keepA, narrow, keepB, small] = [storage(0, 1024), storage(1, 64), storage(2, 128), storage(3, 64), storage(4, 128)];
+  const [wide, keepA, narrow, keepB, small] = [
+    storage(0, 1024),
+    storage(1, 64),
+    storage(2, 128),
+    storage(3, 64),
+    storage(4, 128),
+  ];
   const { offsets, bytes } = planMemory([
-    { storage: wide, first: 0, last: 3 }, { storage: keepA, first: 1, last: 9 }, { storage: narrow, first: 2, last: 3 }, { storage: keepB, first: 3, last: 9 },
+    { storage: wide, first: 0, last: 3 },
+    { storage: keepA, first: 1, last: 9 },
+    { storage: narrow, first: 2, last: 3 },
+    { storage: keepB, first: 3, last: 9 },
     { storage: small, first: 4, last: 5 },
   ]);
   expect(bytes).toBe(1024 + 128 + 64 + 64);
@@ -46,8 +58,13 @@ test('a small value goes into the tightest gap', () => {
 test('values that stay, born between values that go, do not scatter them', () => {
   // each step of an unrolled loop makes two values that its successors read and two that the way back reads
   const steps = 12;
-  const lifetimes = Array.from({ length: steps }, (_, t) => [320, 320, 448, 384].map((bytes, j) =>
-    ({ storage: storage(4 * t + j, bytes), first: t, last: j < 2 ? t + 2 : 2 * steps - t }))).flat();
+  const lifetimes = Array.from({ length: steps }, (_, t) =>
+    [320, 320, 448, 384].map((bytes, j) => ({
+      storage: storage(4 * t + j, bytes),
+      first: t,
+      last: j < 2 ? t + 2 : 2 * steps - t,
+    })),
+  ).flat();
   const { bytes, livePeak } = planMemory(lifetimes);
   expect(bytes).toBeLessThanOrEqual(1.05 * livePeak);
 });

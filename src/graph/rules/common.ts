@@ -13,7 +13,13 @@ export function operand(inputs: readonly Node[], i: number): Node {
 
 /** gives an unbatched value the leading axis (a view: nothing is copied) */
 export function lead(x: Node, batched: boolean | undefined, size: number): Node {
-  return batched ? x : ops.broadcast(x, [size, ...x.shape], x.shape.map((_, i) => i + 1));
+  return batched
+    ? x
+    : ops.broadcast(
+        x,
+        [size, ...x.shape],
+        x.shape.map((_, i) => i + 1),
+      );
 }
 
 export const same = (inputs: readonly Node[]): Signature => {
@@ -27,7 +33,11 @@ export const same = (inputs: readonly Node[]): Signature => {
 
 /** batching of anything element-wise: all operands get the axis */
 export const elementwise = (node: Node, inputs: readonly Node[], batched: readonly boolean[], size: number): Node =>
-  node.graph.make(node.op, inputs.map((x, i) => lead(x, batched[i], size)), node.attributes as never);
+  node.graph.make(
+    node.op,
+    inputs.map((x, i) => lead(x, batched[i], size)),
+    node.attributes as never,
+  );
 
 /** for leaves, which never depend on anything batched */
 export const leaf: Pick<Rules<'input'>, 'jvp' | 'transpose' | 'batch'> = {

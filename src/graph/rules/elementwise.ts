@@ -56,7 +56,8 @@ function unaryRules(name: UnaryName): Rules<UnaryName> {
       if (!takes(name, x.dtype)) throw new ShapeError(`${name} does not take ${describe(x)}`);
       return { shape: x.shape, dtype: toBool.has(name) ? 'bool' : x.dtype };
     },
-    jvp: derivative === 'zero' ? 'zero' : (node, [dx]) => (dx ? mul(derivative(operand(node.inputs, 0), node), dx) : null),
+    jvp:
+      derivative === 'zero' ? 'zero' : (node, [dx]) => (dx ? mul(derivative(operand(node.inputs, 0), node), dx) : null),
     transpose: name === 'neg' ? (ct) => neg(ct) : 'notLinear',
     batch: elementwise,
   };
@@ -71,9 +72,14 @@ const times = (a: Node, da: Tangent | undefined): Tangent => (da ? mul(a, da) : 
 /** tangent of max or min: the larger one's; a tie splits evenly, as PyTorch's maximum does */
 function extremum(wins: (a: Node, b: Node) => Node) {
   return (node: Node, [da, db]: readonly Tangent[]): Tangent => {
-    const a = operand(node.inputs, 0), b = operand(node.inputs, 1);
+    const a = operand(node.inputs, 0),
+      b = operand(node.inputs, 1);
     const weight = (x: Node, y: Node): Node =>
-      ops.select(wins(x, y), a.graph.fill(1, a.shape, a.dtype), ops.select(ops.eq(x, y), a.graph.fill(0.5, a.shape, a.dtype), 0));
+      ops.select(
+        wins(x, y),
+        a.graph.fill(1, a.shape, a.dtype),
+        ops.select(ops.eq(x, y), a.graph.fill(0.5, a.shape, a.dtype), 0),
+      );
     return sum(times(weight(a, b), da), times(weight(b, a), db));
   };
 }
@@ -94,7 +100,8 @@ const binaryJvp: Record<BinaryName, Rules<BinaryName>['jvp']> = {
     return sum(da ? div(da, b) : null, db ? neg(mul(div(node, b), db)) : null);
   },
   pow: (node, [da, db]) => {
-    const a = operand(node.inputs, 0), b = operand(node.inputs, 1);
+    const a = operand(node.inputs, 0),
+      b = operand(node.inputs, 1);
     return sum(
       times(powerSlope(a, b), da),
       // 0^b has derivative 0 in b for b ≥ 0, where log 0 would give NaN
@@ -104,12 +111,14 @@ const binaryJvp: Record<BinaryName, Rules<BinaryName>['jvp']> = {
   max: extremum(ops.gt),
   min: extremum(ops.lt),
   atan2: (node, [dy, dx]) => {
-    const y = operand(node.inputs, 0), x = operand(node.inputs, 1);
+    const y = operand(node.inputs, 0),
+      x = operand(node.inputs, 1);
     const scale = ops.reciprocal(add(square(x), square(y)));
     return sum(times(mul(x, scale), dy), times(neg(mul(y, scale)), dx));
   },
   mod: (node, [da, db]) => {
-    const a = operand(node.inputs, 0), b = operand(node.inputs, 1);
+    const a = operand(node.inputs, 0),
+      b = operand(node.inputs, 1);
     return sum(da ?? null, times(neg(ops.floor(div(a, b))), db));
   },
 };
@@ -140,7 +149,8 @@ const logical = new Set<CompareName>(['and', 'or', 'xor']);
 const compareRules = (name: CompareName): Rules<CompareName> => ({
   shape: (inputs) => {
     const s = same(inputs);
-    if (logical.has(name) && s.dtype !== 'bool') throw new ShapeError(`${name} takes truth values, got ${describe(operand(inputs, 0))}`);
+    if (logical.has(name) && s.dtype !== 'bool')
+      throw new ShapeError(`${name} takes truth values, got ${describe(operand(inputs, 0))}`);
     return { shape: s.shape, dtype: 'bool' };
   },
   jvp: 'zero',
@@ -168,12 +178,15 @@ export const elementwiseRules = {
     shape: ([c, a, b]) => {
       if (!c || !a || !b || c.dtype !== 'bool') throw new ShapeError('select takes a truth value and two alternatives');
       const s = same([a, b]);
-      if (c.shape.join() !== s.shape.join()) throw new ShapeError(`select: condition ${describe(c)} and alternative ${describe(a)} differ in shape`);
+      if (c.shape.join() !== s.shape.join())
+        throw new ShapeError(`select: condition ${describe(c)} and alternative ${describe(a)} differ in shape`);
       return s;
     },
-    jvp: (node, [, da, db]) => ops.select(operand(node.inputs, 0), da ?? ops.zerosLike(node), db ?? ops.zerosLike(node)),
+    jvp: (node, [, da, db]) =>
+      ops.select(operand(node.inputs, 0), da ?? ops.zerosLike(node), db ?? ops.zerosLike(node)),
     transpose: (ct, node, i) => {
-      const c = operand(node.inputs, 0), zero = ops.zerosLike(ct);
+      const c = operand(node.inputs, 0),
+        zero = ops.zerosLike(ct);
       return i === 1 ? ops.select(c, ct, zero) : ops.select(c, zero, ct);
     },
     batch: elementwise,

@@ -27,15 +27,29 @@ function splitLead(x: Node, rank: number): { k: number | undefined; shape: reado
   throw new ShapeError(`convolution operand ${describe(x)} should have rank ${rank} or ${rank + 1}`);
 }
 function convShape(
-  name: string, a: Node, b: Node, g: ConvAttributes, space: readonly number[],
+  name: string,
+  a: Node,
+  b: Node,
+  g: ConvAttributes,
+  space: readonly number[],
   result: (a: readonly number[], b: readonly number[]) => [number, number],
 ): { shape: number[]; dtype: Node['dtype'] } {
   const n = g.strides.length;
-  if (n < 1 || n > 3 || [g.padLow, g.dilations, space].some((l) => l.length !== n) || [...g.strides, ...g.dilations, g.groups].some((s) => s < 1))
-    throw new ShapeError(`${name}: strides [${g.strides}], pads [${g.padLow}], dilations [${g.dilations}] and space [${space}] do not fit together`);
-  if (a.dtype !== b.dtype || !isFloat(a.dtype)) throw new ShapeError(`${name}: operands ${describe(a)} and ${describe(b)} need one floating-point type`);
-  const p = splitLead(a, n + 2), q = splitLead(b, n + 2);
-  if (p.k !== undefined && q.k !== undefined && p.k !== q.k) throw new ShapeError(`${name}: ${describe(a)} and ${describe(b)} differ in their leading axis`);
+  if (
+    n < 1 ||
+    n > 3 ||
+    [g.padLow, g.dilations, space].some((l) => l.length !== n) ||
+    [...g.strides, ...g.dilations, g.groups].some((s) => s < 1)
+  )
+    throw new ShapeError(
+      `${name}: strides [${g.strides}], pads [${g.padLow}], dilations [${g.dilations}] and space [${space}] do not fit together`,
+    );
+  if (a.dtype !== b.dtype || !isFloat(a.dtype))
+    throw new ShapeError(`${name}: operands ${describe(a)} and ${describe(b)} need one floating-point type`);
+  const p = splitLead(a, n + 2),
+    q = splitLead(b, n + 2);
+  if (p.k !== undefined && q.k !== undefined && p.k !== q.k)
+    throw new ShapeError(`${name}: ${describe(a)} and ${describe(b)} differ in their leading axis`);
   const k = p.k ?? q.k;
   const shape = [...result(p.shape, q.shape), ...space];
   return { shape: k === undefined ? shape : [k, ...shape], dtype: a.dtype };
@@ -49,7 +63,12 @@ const inGroups = (name: string, what: string, count: number, groups: number): vo
 
 type ConvName = 'conv' | 'convInput' | 'convWeight';
 /** One leading axis may already be there (a block of products); a second one is merged into it. */
-function convBatch<P extends ConvName>(node: Node<P>, inputs: readonly Node[], batched: readonly boolean[], size: number): Node {
+function convBatch<P extends ConvName>(
+  node: Node<P>,
+  inputs: readonly Node[],
+  batched: readonly boolean[],
+  size: number,
+): Node {
   const rank = (node.attributes as ConvAttributes).strides.length + 2;
   const had = node.inputs.map((x) => x.shape.length === rank + 1);
   if (!had.some(Boolean)) return node.graph.make(node.op, inputs, node.attributes);
@@ -73,8 +92,10 @@ function like(ct: Node, wanted: Node): Node {
 export const productRules = {
   dot: {
     shape: (inputs, { a, b, out }) => {
-      const x = operand(inputs, 0), y = operand(inputs, 1);
-      if (x.dtype !== y.dtype || !isFloat(x.dtype)) throw new ShapeError(`dot: operands ${describe(x)} and ${describe(y)} need one floating-point type`);
+      const x = operand(inputs, 0),
+        y = operand(inputs, 1);
+      if (x.dtype !== y.dtype || !isFloat(x.dtype))
+        throw new ShapeError(`dot: operands ${describe(x)} and ${describe(y)} need one floating-point type`);
       const known = new Map<string, number>();
       extents(x, a, known);
       extents(y, b, known);
@@ -92,7 +113,9 @@ export const productRules = {
     jvp: 'multilinear',
     transpose: (ct, node, i) => {
       const { a, b, out } = node.attributes;
-      return i === 0 ? ops.dot(ct, operand(node.inputs, 1), out, b, a) : ops.dot(ct, operand(node.inputs, 0), out, a, b);
+      return i === 0
+        ? ops.dot(ct, operand(node.inputs, 1), out, b, a)
+        : ops.dot(ct, operand(node.inputs, 0), out, a, b);
     },
     batch: (node, inputs, batched) => {
       const { a, b, out } = node.attributes;
@@ -111,9 +134,13 @@ export const productRules = {
       }),
     jvp: 'multilinear',
     transpose: (ct, node, i) => {
-      const a = node.attributes, n = a.strides.length;
-      const x = operand(node.inputs, 0), w = operand(node.inputs, 1);
-      return i === 0 ? like(ops.convInput(ct, w, a, x.shape.slice(-n)), x) : like(ops.convWeight(x, ct, a, w.shape.slice(-n)), w);
+      const a = node.attributes,
+        n = a.strides.length;
+      const x = operand(node.inputs, 0),
+        w = operand(node.inputs, 1);
+      return i === 0
+        ? like(ops.convInput(ct, w, a, x.shape.slice(-n)), x)
+        : like(ops.convWeight(x, ct, a, w.shape.slice(-n)), w);
     },
     batch: convBatch,
   } satisfies Rules<'conv'>,
@@ -127,8 +154,10 @@ export const productRules = {
       }),
     jvp: 'multilinear',
     transpose: (ct, node, i) => {
-      const a = node.attributes, n = a.strides.length;
-      const y = operand(node.inputs, 0), w = operand(node.inputs, 1);
+      const a = node.attributes,
+        n = a.strides.length;
+      const y = operand(node.inputs, 0),
+        w = operand(node.inputs, 1);
       return i === 0
         ? like(ops.convAt(ct, w, { ...a, positions: y.shape.slice(-n) }), y)
         : like(ops.convWeight(ct, y, a, w.shape.slice(-n)), w);
@@ -146,8 +175,10 @@ export const productRules = {
       }),
     jvp: 'multilinear',
     transpose: (ct, node, i) => {
-      const a = node.attributes, n = a.strides.length;
-      const x = operand(node.inputs, 0), y = operand(node.inputs, 1);
+      const a = node.attributes,
+        n = a.strides.length;
+      const x = operand(node.inputs, 0),
+        y = operand(node.inputs, 1);
       return i === 0
         ? like(ops.convInput(y, ct, a, x.shape.slice(-n)), x)
         : like(ops.convAt(x, ct, { ...a, positions: y.shape.slice(-n) }), y);

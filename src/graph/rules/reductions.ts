@@ -6,7 +6,10 @@ import * as ops from '../ops.js';
 import type { Rules, Tangent } from '../rules.js';
 import { operand } from './common.js';
 
-const without = (x: Node, axes: readonly number[]): Signature => ({ shape: x.shape.filter((_, i) => !axes.includes(i)), dtype: x.dtype });
+const without = (x: Node, axes: readonly number[]): Signature => ({
+  shape: x.shape.filter((_, i) => !axes.includes(i)),
+  dtype: x.dtype,
+});
 
 /** sums and running sums are of numbers */
 const numeric = (op: string, s: Signature): Signature => {
@@ -16,7 +19,11 @@ const numeric = (op: string, s: Signature): Signature => {
 
 /** repeats y, from which `axes` of x were removed, to x's shape */
 function spread(y: Node, x: Node, axes: readonly number[]): Node {
-  return ops.broadcast(y, x.shape, x.shape.map((_, i) => i).filter((i) => !axes.includes(i)));
+  return ops.broadcast(
+    y,
+    x.shape,
+    x.shape.map((_, i) => i).filter((i) => !axes.includes(i)),
+  );
 }
 const deeper = (axes: readonly number[]): number[] => axes.map((a) => a + 1);
 
@@ -26,7 +33,8 @@ function extremum(op: 'reduceMax' | 'reduceMin'): Rules<'reduceMax'> {
     shape: ([x], { axes }) => without(x as Node, axes),
     jvp: (node, [dx]): Tangent => {
       if (!dx) return null;
-      const x = operand(node.inputs, 0), { axes } = node.attributes;
+      const x = operand(node.inputs, 0),
+        { axes } = node.attributes;
       const hit = ops.cast(ops.eq(x, spread(node, x, axes)), x.dtype);
       const share = ops.div(hit, spread(ops.reduceSum(hit, axes), x, axes));
       return ops.reduceSum(ops.mul(share, dx), axes);
@@ -39,7 +47,8 @@ function extremum(op: 'reduceMax' | 'reduceMin'): Rules<'reduceMax'> {
 const arg = (op: 'argMax' | 'argMin'): Rules<'argMax'> => ({
   shape: ([x], { axis }) => {
     const s = without(x as Node, [axis]);
-    if ((x as Node).shape[axis] === 0 && sizeOf(s.shape) > 0) throw new ShapeError(`there is no extremum of ${describe(x as Node)} along axis ${axis}`);
+    if ((x as Node).shape[axis] === 0 && sizeOf(s.shape) > 0)
+      throw new ShapeError(`there is no extremum of ${describe(x as Node)} along axis ${axis}`);
     return { ...s, dtype: 'int32' };
   },
   jvp: 'zero',
@@ -60,7 +69,8 @@ export const reductionRules = {
   argMin: arg('argMin') as unknown as Rules<'argMin'>,
   cumsum: {
     shape: ([x]) => numeric('cumsum', { shape: (x as Node).shape, dtype: (x as Node).dtype }),
-    jvp: (node, [dx]) => (dx ? ops.cumsum(dx, node.attributes.axis, node.attributes.exclusive, node.attributes.reverse) : null),
+    jvp: (node, [dx]) =>
+      dx ? ops.cumsum(dx, node.attributes.axis, node.attributes.exclusive, node.attributes.reverse) : null,
     transpose: (ct, { attributes: a }) => ops.cumsum(ct, a.axis, a.exclusive, !a.reverse),
     batch: ({ attributes: a }, inputs) => ops.cumsum(operand(inputs, 0), a.axis + 1, a.exclusive, a.reverse),
   } satisfies Rules<'cumsum'>,
