@@ -6,7 +6,7 @@ import { AttributeView } from './op.js';
 import type { OnnxModel, OnnxNode } from './proto/index.js';
 import { qualifiedName, ruleOf } from './table.js';
 
-const oldestOpset = 7;
+const oldestOpset = 1;
 
 /** one entry per operator and reason, with how many nodes it concerns */
 export function unsupportedIn(model: OnnxModel, nodes: readonly OnnxNode[]): string[] {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toFloat32 } from '../../src/base/convert.js';
 import type { NdArray } from '../../src/base/ndarray.js';
-import { modelFromOnnx } from '../../src/onnx/index.js';
+import { type ImportedModel, modelFromOnnx } from '../../src/onnx/index.js';
 import { NotConstant } from '../../src/onnx/op.js';
 import { decodeTensor } from '../../src/onnx/proto/decode-tensor.js';
 import { decodeModel, type OnnxModel, type OnnxTensor, tensorArray } from '../../src/onnx/proto/index.js';
@@ -11,7 +11,7 @@ import { WireReader } from '../../src/onnx/proto/wire.js';
 import { difference, type Outcome, runModel } from './run.js';
 
 export type CaseResult =
-  | { readonly kind: 'passed' }
+  | { readonly kind: 'passed'; readonly model: ImportedModel; readonly arrays: Readonly<Record<string, NdArray>> }
   | { readonly kind: 'unsupported' | 'failed'; readonly why: string };
 
 const readTensor = (path: string): OnnxTensor =>
@@ -45,7 +45,12 @@ export function runCase(folder: string, tolerance = 1e-4): CaseResult {
   if ([...inputs, ...expected].some((t) => t.dataType === 'string' || t.dataType.startsWith('complex')))
     return { kind: 'unsupported', why: 'strings or complex numbers' };
   const names = model.graph.outputs.map((o) => o.name);
-  const attempt = (asConstant: (t: OnnxTensor) => boolean): Map<string, Outcome> | { unsupported: string } => {
+  interface Attempt {
+    readonly found: Map<string, Outcome>;
+    readonly model: ImportedModel;
+    readonly arrays: Record<string, NdArray>;
+  }
+  const attempt = (asConstant: (t: OnnxTensor) => boolean): Attempt | { readonly unsupported: string } => {
     const changed = withConstants(model, inputs, asConstant);
     const imported = modelFromOnnx({ path: folder, bytes: new Uint8Array(), model: changed });
     if (imported.unsupported.length > 0) return { unsupported: imported.unsupported.join('; ') };
@@ -60,7 +65,7 @@ export function runCase(folder: string, tolerance = 1e-4): CaseResult {
         ];
       }),
     );
-    return runModel(imported, arrays);
+    return { found: runModel(imported, arrays), model: imported, arrays };
   };
   try {
     const whole = (t: OnnxTensor): boolean => !t.dataType.startsWith('float') && t.dataType !== 'bfloat16';
@@ -71,10 +76,10 @@ export function runCase(folder: string, tolerance = 1e-4): CaseResult {
       if (!(error instanceof NotConstant)) throw error;
       found = attempt(() => true);
     }
-    if (!(found instanceof Map)) return { kind: 'unsupported', why: found.unsupported };
+    if ('unsupported' in found) return { kind: 'unsupported', why: found.unsupported };
     for (let i = 0; i < names.length; i++) {
       const want = tensorArray(expected[i]!),
-        got = found.get(names[i]!)!;
+        got = found.found.get(names[i]!)!;
       if (got.shape.join() !== want.shape.join())
         return { kind: 'failed', why: `output ${i} has shape [${got.shape}], not [${want.shape}]` };
       const numbers = want.dtype === 'float16' || want.dtype === 'bfloat16' ? toFloat32(want) : want.data;
@@ -82,7 +87,7 @@ export function runCase(folder: string, tolerance = 1e-4): CaseResult {
       if (!(worst <= (want.dtype === 'float16' || want.dtype === 'bfloat16' ? 1e-2 : tolerance)))
         return { kind: 'failed', why: `output ${i} differs by ${worst}` };
     }
-    return { kind: 'passed' };
+    return { kind: 'passed', model: found.model, arrays: found.arrays };
   } catch (error) {
     return { kind: 'failed', why: `${(error as Error).name}: ${(error as Error).message}` };
   }

@@ -1,6 +1,7 @@
 /** What counts as a parameter, which batches a file takes, and what is refused, on files written by hand. */
 import { describe, expect, test } from 'vitest';
 import type { NdArray } from '../../src/base/ndarray.js';
+import type { OnnxTensor } from '../../src/onnx/proto/index.js';
 import { runModel } from './run.js';
 import { graph, imported, info, node, tensor } from './small.js';
 
@@ -164,7 +165,7 @@ describe('what is refused', () => {
     expect(() => imported(nodes, [tensor('w', [3, 4])])).toThrow(message);
   });
   test('old operator sets', () => {
-    expect(imported([node('Relu', ['x'], ['y'])], [], undefined, undefined, 6).unsupported[0]).toContain('opset 6');
+    expect(imported([node('Relu', ['x'], ['y'])], [], undefined, undefined, 0).unsupported[0]).toContain('opset 0');
   });
   test('integers beyond 32 bits in the computation', () => {
     const big = tensor('big', [1], [2 ** 40], 'int64');
@@ -175,6 +176,13 @@ describe('what is refused', () => {
     ];
     expect(() => imported(nodes, [big])).toThrow(/"big" holds 1099511627776.*32 bits/);
   });
+});
+
+test('the second operand at an axis of the first, as up to opset 6', () => {
+  const add = node('Add', ['x', 'b'], ['y'], { broadcast: 1, axis: 1 });
+  const model = imported([add], [tensor('b', [2], [10, 20])], [info('x', ['batch', 2, 2])], undefined, 6);
+  const given: NdArray = { dtype: 'float32', shape: [1, 2, 2], data: Float32Array.of(1, 2, 3, 4) };
+  expect([...runModel(model, { x: given }).get('y')!.data]).toEqual([11, 12, 23, 24]);
 });
 
 describe('control flow', () => {
@@ -192,6 +200,65 @@ describe('control flow', () => {
     expect(runModel(model, x(1)).get('y')!.data[0]).toBe(1);
     expect(model.operators.get('If')).toBe(1);
     expect(model.operators.get('Abs')).toBe(1);
+  });
+  const step = graph(
+    [
+      node('Mul', ['v', 'x'], ['next']),
+      node('Gather', ['table', 'i'], ['row']),
+      node('Add', ['next', 'row'], ['sum']),
+      node('Less', ['i', 'last'], ['go']),
+    ],
+    [tensor('last', [], [2], 'int64')],
+    [info('i', [], 'int64'), info('c', [], 'bool'), info('v', [1, 4])],
+    ['go', 'sum', 'next'],
+  );
+  const tables = [
+    tensor(
+      'table',
+      [9, 4],
+      Array.from({ length: 36 }, (_, i) => i / 8),
+    ),
+    tensor('v0', [1, 4], 2),
+  ];
+  const looped = (trips: string, more: OnnxTensor[]): ReturnType<typeof imported> =>
+    imported(
+      [node('Loop', [trips, '', 'v0'], ['y', 'all'], { body: step })],
+      [...tables, ...more],
+      [info('x', [1, 4])],
+      ['y', 'all'],
+    );
+  test('a loop runs as often as its count and its condition say', () => {
+    const last = (model: ReturnType<typeof imported>): number[] => [...runModel(model, x(1)).get('y')!.data];
+    const by = (n: number): number[] =>
+      Array.from({ length: 4 }, (_, k) => {
+        let v = 2;
+        for (let i = 0; i < n; i++) v = v * Math.fround(k / 7 - 1) + (4 * i + k) / 8;
+        return v;
+      });
+    const counted = looped('n', [tensor('n', [], [2], 'int64')]);
+    expect(last(counted)).toEqual(by(2));
+    expect(runModel(counted, x(1)).get('all')!.shape).toEqual([2, 1, 4]);
+    // the condition ends it after i = 2
+    expect(last(looped('', []))).toEqual(by(3));
+    expect(parameters(counted)).toEqual(['table', 'v0']);
+  });
+  test('a loop that runs too often is refused', () => {
+    const body = graph(
+      [node('Identity', ['v'], ['w']), node('Identity', ['c'], ['d'])],
+      [],
+      [info('i', [], 'int64'), info('c', [], 'bool'), info('v', [4])],
+      ['d', 'w'],
+    );
+    const nodes = [node('Loop', ['n', '', 'x'], ['y'], { body })];
+    expect(() => imported(nodes, [tensor('n', [], [2 ** 40], 'int64')])).toThrow(/Loop.*more than 16384 times/);
+  });
+  test('a loop whose count comes from data is refused', () => {
+    const nodes = [
+      node('ReduceMax', ['x'], ['m'], { keepdims: 0 }),
+      node('Cast', ['m'], ['n'], { to: 7 }),
+      node('Loop', ['n', '', 'v0'], ['y', 'all'], { body: step }),
+    ];
+    expect(() => imported(nodes, tables)).toThrow(/operator Loop .*trip count.*computed from data/);
   });
   test('one that depends on data is refused', () => {
     const nodes = [

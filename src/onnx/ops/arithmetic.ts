@@ -9,7 +9,15 @@ import { Known } from '../values.js';
 const unary = (apply: (x: Node) => Node): OpRule => ({ build: (op) => apply(op.x(0)) });
 /** whole numbers are left as they are */
 const rounding = (apply: (x: Node) => Node): OpRule => unary((x) => (isFloat(x.dtype) ? apply(x) : x));
-const binary = (apply: (a: Node, b: Node) => Node): OpRule => ({ build: (op) => apply(op.x(0), op.x(1)) });
+const binary = (apply: (a: Node, b: Node) => Node): OpRule => ({ build: (op) => apply(op.x(0), beside(op)) });
+/** Up to opset 6 the second operand could be placed at an axis of the first. */
+function beside(op: Op): Node {
+  const b = op.x(1);
+  if (op.opset >= 7 || !op.hasAttribute('axis') || op.int('broadcast', 0) === 0) return b;
+  const rank = op.shape(0).length,
+    after = rank - ops.normaliseAxis(op.int('axis', 0), rank) - b.shape.length;
+  return ops.reshape(b, [...b.shape, ...new Array<number>(Math.max(0, after)).fill(1)]);
+}
 const variadic = (combine: (a: Node, b: Node) => Node): OpRule => ({
   build: (op) => op.values.map((_, i) => op.x(i)).reduce(combine),
 });

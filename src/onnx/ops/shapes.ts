@@ -153,7 +153,10 @@ export const shapeOps: OpTable = {
   Unsqueeze: { build: unsqueeze },
   Transpose: { build: transpose },
   Expand: { build: expand },
-  Tile: { build: tile },
+  Tile: {
+    refuse: (node) => (node.opset < 6 ? 'of opset 5 and before has another meaning' : undefined),
+    build: tile,
+  },
   Concat: { build: concat },
   DepthToSpace: { build: depthToSpace },
   SpaceToDepth: { build: spaceToDepth },
