@@ -16,11 +16,14 @@ export interface DeviceOptions {
   readonly useOneDNN?: boolean;
 }
 
+/** what the native core allows */
+const mostThreads = 1024;
+
 /** A new device with its own queue and threads. The caller disposes it. */
 export function openDevice(options: DeviceOptions = {}): Device {
   const { device = 'auto', threads = 0, useOneDNN = true } = options;
-  if (!Number.isSafeInteger(threads) || threads < 0) {
-    throw new InputError(`threads must be a whole number, 0 for all cores, not ${threads}`);
+  if (!Number.isSafeInteger(threads) || threads < 0 || threads > mostThreads) {
+    throw new InputError(`threads must be a whole number up to ${mostThreads}, 0 for all cores, not ${threads}`);
   }
   if (device === 'cuda') {
     throw new MissingEnvironmentError(

@@ -286,9 +286,10 @@ function matchInputs(model: Model, data: Dataset): Map<string, InputArray> {
   }
   return found;
 }
-/** targets of shape [n, 1] for an output whose classes leave [n] are taken as [n], and the reverse for elements */
+/** Axes of extent 1 may be missing or too many: class targets of shape [n, 1] or [n, 1, h, w], values of shape [n] or [n, 1]. */
 function targetShape(loss: Loss, samples: number, sample: Shape, output: Shape): Shape {
-  const given = [samples, ...sample];
-  if (sizeOf(given) === sizeOf(output) && loss.target === 'float') return output;
-  return given;
+  if (loss.target === 'float') return [samples, ...(fitSampleShape(sample, output.slice(1)) ?? sample)];
+  // classes take one axis of the output, so that a target of as many axes has one that says nothing
+  const spare = sample.length === output.length - 1 ? sample.indexOf(1) : -1;
+  return [samples, ...sample.filter((_, i) => i !== spare)];
 }

@@ -53,9 +53,12 @@ export function execute(
   labels?: { draws: number; seed: number },
 ): Promise<Execution> {
   const budget = memoryBudget(options.memory);
+  const { dtype = 'float32' } = options;
+  if (dtype !== 'float32' && dtype !== 'float64')
+    throw new InputError(`dtype must be float32 or float64, not ${String(dtype)}`);
   return Execution.create(new Objective(f, options), {
     device: deviceOf(options),
-    dtype: options.dtype ?? 'float32',
+    dtype,
     labels,
     dataBudget: 0.2 * budget,
   });
@@ -67,12 +70,15 @@ export async function curvature(
   f: MeanLoss,
   options: CurvatureOptions = {},
 ): Promise<CurvatureOperator> {
-  const { fisherSamples = 1, seed = 0 } = options;
-  if (!Number.isInteger(fisherSamples) || fisherSamples < 1)
-    throw new InputError(`fisherSamples must be a whole number of at least 1, not ${fisherSamples}`);
-  const { block } = options;
-  if (block !== undefined && (!Number.isInteger(block) || block < 1))
-    throw new InputError(`block must be a whole number of at least 1, not ${block}`);
+  const { fisherSamples = 1, seed = 0, block } = options;
+  for (const [what, value, least] of [
+    ['fisherSamples', fisherSamples, 1],
+    ['seed', seed, 0],
+    ['block', block ?? 1, 1],
+  ] as const) {
+    if (!Number.isSafeInteger(value) || value < least)
+      throw new InputError(`${what} must be a whole number of at least ${least}, not ${value}`);
+  }
   const memory = memoryBudget(options.memory);
   const execution = await execute(
     f,
