@@ -13,6 +13,7 @@ export { Device } from './device/device.js';
 export { type DeviceName, type DeviceOptions, openDevice } from './device/open.js';
 export * as functions from './graph/functions.js';
 export { type FloatDType, Graph, type Node, ops, type Shape } from './graph/index.js';
+export * from './mfac/index.js';
 export * from './model/loss.js';
 export { type MeanLoss, type MeanLossOptions, meanLoss } from './model/mean-loss.js';
 export type { BuildOptions, Model, ModelInput, ModelOutput, Parameter } from './model/model.js';
@@ -23,5 +24,6 @@ export { type CurvatureName, CurvatureOperator, type MemoryPlan } from './operat
 export { GradientEvaluator, type GradientResult } from './operators/gradient.js';
 export * from './operators/linear-operator.js';
 export * from './operators/user-operator.js';
+export * as optimizers from './optimizers/index.js';
 export * from './solvers/index.js';
 export * from './trace/index.js';
