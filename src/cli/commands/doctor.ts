@@ -4,11 +4,9 @@ import type { Command } from 'commander';
 import { formatBytes } from '../../base/format.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import { addOutputOptions } from '../options/shared.js';
+import { libraryAdvice } from '../output/advice.js';
 import { formatFlops } from '../output/flops.js';
 import { Lines } from '../output/lines.js';
-
-const oneDnnAdvice =
-  'oneDNN is not used: apt-get install libdnnl-dev, then npm run build:native -- --force, makes float32 products faster on many CPUs';
 
 export const doctor: CommandModule = {
   name: 'doctor',
@@ -33,11 +31,11 @@ export const doctor: CommandModule = {
     const library = native.oneDNN ?? 'built-in';
     const cuda = {
       available: false,
-      reason: 'the CUDA plug-in is not built (npm run build:cuda, on a machine with the CUDA toolkit)',
+      reason: 'this version has no CUDA plug-in',
     };
     const mpi = { available: false, reason: 'this version has no MPI plug-in' };
     const model = native.model || (cpus()[0]?.model ?? 'unknown');
-    const advice = native.oneDNN === null ? [oneDnnAdvice] : [];
+    const advice = libraryAdvice(native.oneDNN);
     const document = {
       schemaVersion: 1,
       version: context.version,

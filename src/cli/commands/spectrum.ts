@@ -15,6 +15,7 @@ import {
   type ModelOptions,
   type OperatorOptions,
 } from '../options/shared.js';
+import { libraryAdvice } from '../output/advice.js';
 import type { OutputFolder } from '../output/folder.js';
 import { Lines } from '../output/lines.js';
 import { commandLine } from '../output/shell.js';
@@ -51,6 +52,7 @@ export const spectrum: CommandModule = {
     const options = values as unknown as Options;
     const { GradientEvaluator } = await import('../../operators/gradient.js');
     const { spectrum: solve } = await import('../../solvers/spectrum.js');
+    const { nativeInfo } = await import('../../device/open.js');
     const { openFolder } = await import('../output/folder.js');
     const { openOperator, openSession } = await import('../session.js');
     const { signal } = context;
@@ -93,7 +95,7 @@ export const spectrum: CommandModule = {
       date: new Date(),
     };
     if (folder) await save(folder, document, report, signal);
-    return { document, summary: summarise(document, plan, folder) };
+    return { document, summary: summarise(document, [plan, ...libraryAdvice(nativeInfo().oneDNN)], folder) };
   },
 };
 
@@ -182,7 +184,7 @@ function planLine(plan: MemoryPlan, vectors: number): string {
   );
 }
 
-function summarise(d: SpectrumDocument, plan: string, folder: OutputFolder | undefined): Lines {
+function summarise(d: SpectrumDocument, notes: readonly string[], folder: OutputFolder | undefined): Lines {
   const lines = new Lines()
     .text(`Spectrum of the ${d.operator} matrix of ${d.model} over ${formatCount(d.samples)} samples`)
     .pairs([
@@ -209,7 +211,7 @@ function summarise(d: SpectrumDocument, plan: string, folder: OutputFolder | und
       ['device', `${d.deviceName}, ${d.dtype}`],
       ['converged', d.converged ? 'yes' : `no: take more steps (--steps ${Math.min(d.dimension, 2 * d.steps)})`],
     ])
-    .notes([plan, ...d.warnings]);
+    .notes([...notes, ...d.warnings]);
   if (folder) lines.text(`report: ${folder.file(files.report)}`);
   else lines.text('Add --out FOLDER for a report with the density.');
   return lines;
