@@ -21,6 +21,8 @@ export { loadOnnx as loadModel } from './onnx/index.js';
 export * from './operators/algebra.js';
 export * from './operators/create.js';
 export { type CurvatureName, CurvatureOperator, type MemoryPlan } from './operators/curvature.js';
+export * from './operators/dense.js';
+export * from './operators/derivatives.js';
 export { GradientEvaluator, type GradientResult } from './operators/gradient.js';
 export * from './operators/linear-operator.js';
 export * from './operators/user-operator.js';
