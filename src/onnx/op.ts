@@ -15,6 +15,8 @@ export interface OpRule {
   build(op: Op): Result | readonly Result[];
   /** why this use of the operator is not supported; asked of every node before any work */
   refuse?(node: AttributeView): string | undefined;
+  /** what of the operator is not supported, for docs/onnx-support.md */
+  readonly limits?: string;
   /** Types not fitting for evaluation at import (control flow) see the values themselves. */
   readonly neverFold?: true;
 }

@@ -48,6 +48,9 @@ const table = new Map<string, OpRule>(families.flatMap((family) => Object.entrie
 
 export const supportedOperators: readonly string[] = [...table.keys()].sort();
 
+/** by operator name: what of it is not supported */
+export const limitsOf = (name: string): string | undefined => table.get(name)?.limits;
+
 /** "Conv", or "com.microsoft.FusedConv" outside the standard domain */
 export function qualifiedName(node: Pick<OnnxNode, 'domain' | 'opType'>): string {
   return node.domain === '' ? node.opType : `${node.domain}.${node.opType}`;

@@ -4,6 +4,7 @@ import { quoted } from '../base/quote.js';
 import { allNodes } from './flatten.js';
 import { AttributeView } from './op.js';
 import type { OnnxModel, OnnxNode } from './proto/index.js';
+import { refusedOperators } from './refused.js';
 import { qualifiedName, ruleOf } from './table.js';
 
 const oldestOpset = 1;
@@ -29,7 +30,10 @@ const plain = (name: string): string => quoted(name).slice(1, -1);
 function reasonAgainst(node: OnnxNode, opset: number): string | undefined {
   const name = plain(qualifiedName(node)),
     rule = ruleOf(node);
-  if (!rule) return `operator ${name}`;
+  if (!rule) {
+    const why = refusedOperators[qualifiedName(node)];
+    return why === undefined ? `operator ${name}` : `operator ${name} (${why})`;
+  }
   try {
     const reason = rule.refuse?.(new AttributeView(node, opset));
     return reason === undefined ? undefined : `operator ${name} ${reason}`;

@@ -116,6 +116,7 @@ export const arithmeticOps: OpTable = {
     },
   },
   BitShift: {
+    limits: 'bits shifted out are kept: integers do not wrap',
     build: (op) => {
       const factor = ops.cast(ops.pow(op.graph.fill(2, op.shape(1), 'float64'), ops.cast(op.x(1), 'float64')), 'int32');
       return op.string('direction', '') === 'LEFT' ? ops.mul(op.x(0), factor) : ops.div(op.x(0), factor);
@@ -123,6 +124,7 @@ export const arithmeticOps: OpTable = {
   },
   Identity: { build: (op) => op.value(0), neverFold: true },
   Dropout: {
+    limits: 'evaluation mode',
     refuse: (node) =>
       node.opset < 7 && node.int('is_test', 0) === 0
         ? 'is in training mode; export the model in evaluation mode'

@@ -78,10 +78,10 @@ function nonZero(op: Op): Known {
 }
 
 export const constantOps: OpTable = {
-  Constant: { build: constant },
+  Constant: { limits: 'no strings, no sparse tensors', build: constant },
   ConstantOfShape: { build: constantOfShape },
-  Range: { build: range },
+  Range: { limits: 'bounds must be known at import', build: range },
   EyeLike: { build: eyeLike },
-  OneHot: { build: oneHot },
-  NonZero: { build: nonZero },
+  OneHot: { limits: 'the depth must be known at import', build: oneHot },
+  NonZero: { limits: 'of values known at import', build: nonZero },
 };

@@ -135,6 +135,7 @@ function scan(op: Op): Result[] {
 
 export const controlOps: OpTable = {
   If: {
+    limits: 'the condition must be known at import',
     build: (op) => {
       const branch = op.subgraph(op.scalar(0, 'the condition') !== 0 ? 'then_branch' : 'else_branch');
       if (!branch) throw new InputError('lacks a branch');
@@ -142,13 +143,19 @@ export const controlOps: OpTable = {
     },
     neverFold: true,
   },
-  Loop: { build: loop, neverFold: true },
+  Loop: {
+    limits: 'trip count and condition must be known at import; unrolled, at most 16384 times',
+    build: loop,
+    neverFold: true,
+  },
   Scan: {
+    limits: 'from opset 9; unrolled, at most 16384 times',
     refuse: (op) => (op.opset < 9 ? 'of opset 8 has another meaning; export the model again' : undefined),
     build: scan,
     neverFold: true,
   },
   SequenceMap: {
+    limits: 'unrolled',
     build: (op) => {
       const body = bodyOf(op, op.count),
         count = op.sequence(0).elements.length;

@@ -86,7 +86,11 @@ function lpNormalization(op: Op): Node {
 }
 
 export const normalizationOps: OpTable = {
-  BatchNormalization: { refuse: refuseTraining, build: batchNormalization },
+  BatchNormalization: {
+    limits: 'evaluation mode; running statistics are not differentiated',
+    refuse: refuseTraining,
+    build: batchNormalization,
+  },
   InstanceNormalization: { build: instanceNormalization },
   GroupNormalization: { build: groupNormalization },
   LayerNormalization: { build: layerNormalization },

@@ -123,6 +123,7 @@ function maxUnpool(op: Op): Node {
 
 export const poolingOps: OpTable = {
   MaxPool: {
+    limits: 'indices in row-major order',
     refuse: (node) =>
       node.int('storage_order', 0) !== 0 && node.hasOutput(1)
         ? 'gives column-major indices (storage_order=1)'

@@ -55,6 +55,7 @@ function quantize(op: Op): Node {
 export const quantizationOps: OpTable = {
   DequantizeLinear: { build: dequantize },
   QuantizeLinear: {
+    limits: 'with a zero point, only where the output type is stated',
     refuse: (node) =>
       node.hasInput(2) && !node.hasAttribute('output_dtype')
         ? 'does not state its output type (output_dtype)'

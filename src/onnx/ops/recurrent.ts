@@ -159,7 +159,11 @@ function refuse(op: AttributeView): string | undefined {
   if (unknown !== undefined) return `names the unknown activation function ${quoted(unknown)}`;
   return [0, 1].includes(op.int('layout', 0)) ? undefined : `has the unknown layout ${op.int('layout', 0)}`;
 }
-const rule = (cell: Cell): OpRule => ({ refuse, build: (op) => recurrent(op, cell) });
+const rule = (cell: Cell): OpRule => ({
+  limits: 'unrolled, at most 8192 steps',
+  refuse,
+  build: (op) => recurrent(op, cell),
+});
 
 export const recurrentOps: OpTable = {
   LSTM: rule(cells.LSTM),

@@ -4,6 +4,7 @@ import { type Node, ops, sizeOf } from '../../graph/index.js';
 import type { AttributeView, Op, OpTable } from '../op.js';
 import { indices, places } from './gather.js';
 
+const limits = "reduction 'none' or 'add'";
 const refuseReduction = (node: AttributeView): string | undefined => {
   const reduction = node.string('reduction', 'none');
   return ['none', 'add'].includes(reduction)
@@ -49,7 +50,7 @@ function scatterNd(op: Op): Node {
 }
 
 export const scatterOps: OpTable = {
-  ScatterElements: { refuse: refuseReduction, build: scatterElements },
+  ScatterElements: { limits, refuse: refuseReduction, build: scatterElements },
   Scatter: { build: scatterElements },
-  ScatterND: { refuse: refuseReduction, build: scatterNd },
+  ScatterND: { limits, refuse: refuseReduction, build: scatterNd },
 };

@@ -154,6 +154,7 @@ export const shapeOps: OpTable = {
   Transpose: { build: transpose },
   Expand: { build: expand },
   Tile: {
+    limits: 'from opset 6',
     refuse: (node) => (node.opset < 6 ? 'of opset 5 and before has another meaning' : undefined),
     build: tile,
   },
