@@ -13,10 +13,11 @@ import type { NativeBuffer } from '../device/native.js';
 import type { Attachment } from '../device/program.js';
 import { LoadedProgram } from '../device/program.js';
 import type { FloatDType, Node } from '../graph/index.js';
-import { sizeOf } from '../graph/index.js';
+import { ops, sizeOf } from '../graph/index.js';
 import { bytesPerElement } from '../program/format.js';
 import type { CompiledProgram, OutputPlacement, Placement } from '../transform/compile.js';
 import { compile } from '../transform/compile.js';
+import { bytesOf } from '../transform/views.js';
 import type { BatchGraph } from './batch-graph.js';
 import { batchGraph } from './batch-graph.js';
 import type { Objective } from './objective.js';
@@ -72,7 +73,56 @@ export class Execution {
   }
 
   static async create(objective: Objective, options: ExecutionOptions): Promise<Execution> {
-    return new Execution(objective, options, await objective.counts());
+    const execution = new Execution(objective, options, await objective.counts());
+    try {
+      await execution.#refuseCoupled();
+    } catch (error) {
+      execution.dispose();
+      throw error;
+    }
+    return execution;
+  }
+
+  /**
+   * Where a sample's output depends on the others of its batch, several batches or padding would change the function.
+   * So the output of sample 0 must be the same among the first batch and among copies of itself.
+   */
+  async #refuseCoupled(): Promise<void> {
+    const { objective, device, dtype } = this;
+    const alone = objective.batches === 1 && objective.samplesOf(0) === this.extent(0);
+    if (alone || objective.loss.target === null || objective.batchSize === 1) return;
+    const graph = this.graph(0);
+    const { shape } = graph.output;
+    const node = ops.slice(
+      graph.output,
+      shape.map(() => 0),
+      [1, ...shape.slice(1)],
+    );
+    const program = this.load(graph, new Map(), [{ node, binding: 'first' }]);
+    const buffer = device.allocate(bytesOf(node.shape, dtype));
+    const first = async (count: number): Promise<Float64Array> => {
+      const data = await this.#load(0, count);
+      const attached = this.attachments(program, data);
+      attached.set('first', { buffer, byteOffset: 0 });
+      program.run(attached, undefined);
+      data.dispose();
+      const values = dtype === 'float32' ? new Float32Array(sizeOf(node.shape)) : new Float64Array(sizeOf(node.shape));
+      await device.guardAsync(() => device.native.read(buffer, 0, values));
+      return Float64Array.from(values);
+    };
+    try {
+      const [among, copies] = [await first(objective.samplesOf(0)), await first(1)];
+      const largest = (values: Float64Array): number => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+      const moved = largest(among.map((x, i) => x - (copies[i] as number)));
+      // the same instructions on the same numbers: what rounding may do is far below
+      if (moved > (dtype === 'float32' ? 1e-4 : 1e-9) * largest(among))
+        throw new InputError(
+          `in ${objective.model.source} the samples of a batch influence one another, so that the batches would change the result; ` +
+            'export it in evaluation mode (model.eval()), or take all samples as one batch',
+        );
+    } finally {
+      buffer.dispose();
+    }
   }
 
   /** Equal where the function, the data, the type and the drawn labels are. */
@@ -117,7 +167,7 @@ export class Execution {
    * where data are not kept, when that work is the last in it, so that no more than two batches wait there.
    */
   async withData<T>(batch: number, work: (data: NativeBuffer) => T | Promise<T>): Promise<T> {
-    const data = this.#resident.get(batch) ?? (await this.#load(batch));
+    const data = this.#resident.get(batch) ?? (await this.#bring(batch));
     try {
       if (this.#disposed) throw new InputError('the operator has been disposed');
       return await work(data);
@@ -129,25 +179,30 @@ export class Execution {
     }
   }
 
-  async #load(batch: number): Promise<NativeBuffer> {
+  /** The first `count` samples of a batch, padded, in a new buffer. */
+  async #load(batch: number, count = this.objective.samplesOf(batch)): Promise<NativeBuffer> {
     const graph = this.graph(batch);
     const buffer = this.device.allocate(graph.dataBytes);
     try {
-      await this.#fill(batch, graph, buffer);
+      await this.#fill(batch, graph, buffer, count);
     } catch (error) {
       buffer.dispose();
       throw error;
     }
+    return buffer;
+  }
+
+  async #bring(batch: number): Promise<NativeBuffer> {
+    const buffer = await this.#load(batch);
     // while the data were read, another product may have brought them too, or the operator may have been disposed
-    const fits = (this.#resident.size + 1) * graph.dataBytes <= this.#dataBudget;
+    const fits = (this.#resident.size + 1) * this.graph(batch).dataBytes <= this.#dataBudget;
     if (fits && !this.#disposed && !this.#resident.has(batch)) this.#resident.set(batch, buffer);
     return buffer;
   }
 
-  async #fill(batch: number, graph: BatchGraph, buffer: NativeBuffer): Promise<void> {
+  async #fill(batch: number, graph: BatchGraph, buffer: NativeBuffer, count: number): Promise<void> {
     const { objective } = this;
-    const start = batch * objective.batchSize,
-      count = objective.samplesOf(batch);
+    const start = batch * objective.batchSize;
     const { inputs, target } = await objective.data.batch(start, count);
     const put = (leaf: Node, values: ArrayLike<number>): void => {
       const typed = typedArray(leaf, values);
