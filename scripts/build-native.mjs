@@ -61,6 +61,7 @@ function build(product) {
   }
   need('cmake', 'cmake 3.18 or later (Debian: apt-get install cmake)');
   need(process.env.CXX ?? 'c++', 'a C++17 compiler (Debian: apt-get install g++ make)');
+  console.log(`building the native core in ${out}/, which takes a minute or a few …`);
   mkdirSync(join(root, out), { recursive: true });
   const log = join(root, out, 'build.log');
   writeFileSync(log, '');
