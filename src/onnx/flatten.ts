@@ -20,30 +20,52 @@ export function allNodes(nodes: readonly OnnxNode[]): OnnxNode[] {
 
 export function flatten(model: OnnxModel): OnnxNode[] {
   const byName = new Map(model.functions.map((f) => [functionKey(f.domain, f.name, f.overload), f]));
-  const out: OnnxNode[] = [];
-  let calls = 0;
-  const visit = (
-    nodes: readonly OnnxNode[],
-    rename: (name: string) => string,
-    given: ReadonlyMap<string, OnnxAttribute>,
-    depth: number,
-  ): void => {
-    if (depth > depthLimit) throw new InputError(`the model's functions call one another more than ${depthLimit} deep`);
+  let calls = 0,
+    count = 0;
+  const expanded = (nodes: readonly OnnxNode[], place: Place): OnnxNode[] => {
+    if (place.depth > depthLimit)
+      throw new InputError(`the model's functions and subgraphs are nested more than ${depthLimit} deep`);
+    const out: OnnxNode[] = [];
+    const inner = (graph: OnnxGraph): OnnxGraph => ({
+      ...graph,
+      nodes: expanded(graph.nodes, { ...place, depth: place.depth + 1 }),
+      inputs: graph.inputs.map((i) => ({ ...i, name: place.rename(i.name) })),
+      initializers: graph.initializers.map((t) => ({ ...t, name: place.rename(t.name) })),
+      outputs: graph.outputs.map((o) => ({ ...o, name: place.rename(o.name) })),
+    });
     for (const node of nodes) {
-      const own = renamed(node, rename, given);
+      if (++count > nodeLimit) throw new InputError(`the model has more than ${nodeLimit} nodes`);
+      const own = placed(node, place, inner);
       // where we have a rule it is the better one: function bodies of standard operators are for others
       const body = ruleOf(node) ? undefined : byName.get(functionKey(node.domain, node.opType, node.overload));
-      if (body) visit(body.nodes, calling(body, own, ++calls), parameters(body, own), depth + 1);
-      else out.push(own);
-      if (out.length > nodeLimit || calls > nodeLimit)
-        throw new InputError(`the model has more than ${nodeLimit} nodes`);
+      if (!body) {
+        out.push(own);
+        continue;
+      }
+      const within: Place = {
+        rename: calling(body, own, ++calls),
+        given: parameters(body, own),
+        opsets: body.opsetImports,
+        depth: place.depth + 1,
+      };
+      for (const each of expanded(body.nodes, within)) out.push(each);
     }
+    return out;
   };
-  visit(model.graph.nodes, (name) => name, new Map(), 0);
+  const top: Place = { rename: (name) => name, given: new Map(), opsets: undefined, depth: 0 };
   return live(
-    out,
+    expanded(model.graph.nodes, top),
     model.graph.outputs.map((o) => o.name),
   );
+}
+
+/** where nodes stand: in the main graph, or in the body of a function that is called */
+interface Place {
+  readonly rename: (name: string) => string;
+  readonly given: ReadonlyMap<string, OnnxAttribute>;
+  /** of the function; undefined for the model's */
+  readonly opsets: ReadonlyMap<string, number> | undefined;
+  readonly depth: number;
 }
 
 const functionKey = (domain: string, name: string, overload: string): string => `${domain}\n${name}\n${overload}`;
@@ -61,34 +83,18 @@ function parameters(body: OnnxFunction, node: OnnxNode): ReadonlyMap<string, Onn
 }
 
 /** a node with its names replaced and attribute references filled in, subgraphs included */
-function renamed(
-  node: OnnxNode,
-  rename: (name: string) => string,
-  given: ReadonlyMap<string, OnnxAttribute>,
-): OnnxNode {
+function placed(node: OnnxNode, { rename, given, opsets }: Place, inner: (graph: OnnxGraph) => OnnxGraph): OnnxNode {
   const attributes = new Map<string, OnnxAttribute>();
   for (const [name, a] of node.attributes) {
     if (a.type === 'reference') {
       const value = given.get(a.to);
       if (value) attributes.set(name, { ...value, name });
-    } else if (a.type === 'graph') attributes.set(name, { ...a, value: renamedGraph(a.value, rename, given) });
-    else if (a.type === 'graphs')
-      attributes.set(name, { ...a, value: a.value.map((g) => renamedGraph(g, rename, given)) });
+    } else if (a.type === 'graph') attributes.set(name, { ...a, value: inner(a.value) });
+    else if (a.type === 'graphs') attributes.set(name, { ...a, value: a.value.map(inner) });
     else attributes.set(name, a);
   }
-  return { ...node, attributes, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) };
-}
-function renamedGraph(
-  graph: OnnxGraph,
-  rename: (name: string) => string,
-  given: ReadonlyMap<string, OnnxAttribute>,
-): OnnxGraph {
-  return {
-    ...graph,
-    nodes: graph.nodes.map((n) => renamed(n, rename, given)),
-    initializers: graph.initializers.map((t) => ({ ...t, name: rename(t.name) })),
-    outputs: graph.outputs.map((o) => ({ ...o, name: rename(o.name) })),
-  };
+  const names = { inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) };
+  return { ...node, attributes, ...names, ...(opsets ? { opsets } : {}) };
 }
 
 /** those nodes on which an output depends */

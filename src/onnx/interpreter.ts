@@ -77,7 +77,7 @@ export class Interpreter {
   }
 
   #apply(node: OnnxNode): (Value | undefined)[] {
-    const opset = this.world.opsets.get(node.domain) ?? 0;
+    const opset = (node.opsets ?? this.world.opsets).get(node.domain) ?? 0;
     try {
       const rule = ruleOf(node);
       if (!rule) throw new UnsupportedError('is not supported');

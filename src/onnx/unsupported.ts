@@ -16,7 +16,7 @@ export function unsupportedIn(model: OnnxModel, nodes: readonly OnnxNode[]): str
   if (opset < oldestOpset && nodes.some((n) => n.domain === ''))
     found.set(`opset ${opset} (${oldestOpset} or later is needed; export the model again)`, 0);
   for (const node of allNodes(nodes)) {
-    const reason = reasonAgainst(node, model.opsetImports.get(node.domain) ?? 0);
+    const reason = reasonAgainst(node, (node.opsets ?? model.opsetImports).get(node.domain) ?? 0);
     if (reason !== undefined) found.set(reason, (found.get(reason) ?? 0) + 1);
   }
   if (model.graph.sparseInitializers.length > 0)

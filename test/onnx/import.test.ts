@@ -1,9 +1,10 @@
 /** What counts as a parameter, which batches a file takes, and what is refused, on files written by hand. */
 import { describe, expect, test } from 'vitest';
 import type { NdArray } from '../../src/base/ndarray.js';
+import { modelFromOnnx } from '../../src/onnx/index.js';
 import type { OnnxTensor } from '../../src/onnx/proto/index.js';
 import { runModel } from './run.js';
-import { graph, imported, info, node, tensor } from './small.js';
+import { graph, imported, info, modelOf, node, tensor } from './small.js';
 
 const parameters = (model: ReturnType<typeof imported>): string[] => model.parameters.map((p) => p.name);
 const x = (rows: number, columns = 4): Record<string, NdArray> => ({
@@ -183,6 +184,29 @@ test('the second operand at an axis of the first, as up to opset 6', () => {
   const model = imported([add], [tensor('b', [2], [10, 20])], [info('x', ['batch', 2, 2])], undefined, 6);
   const given: NdArray = { dtype: 'float32', shape: [1, 2, 2], data: Float32Array.of(1, 2, 3, 4) };
   expect([...runModel(model, { x: given }).get('y')!.data]).toEqual([11, 12, 23, 24]);
+});
+
+test('a function has opsets of its own, also inside a branch', () => {
+  // Softmax of opset 11 takes all axes from axis 1 on as one; of 18, the last
+  const body = {
+    name: 'Old',
+    domain: 'mine',
+    overload: '',
+    docString: '',
+    inputs: ['a'],
+    outputs: ['b'],
+    attributes: [],
+    attributeDefaults: new Map(),
+    nodes: [node('Softmax', ['a'], ['b'])],
+    valueInfos: [],
+    opsetImports: new Map([['', 11]]),
+  };
+  const inside = graph([node('Old', ['x'], ['t'], {}, 'mine')], [], [], ['t']);
+  const nodes = [node('If', ['yes'], ['y'], { then_branch: inside, else_branch: inside })];
+  const file = modelOf(graph(nodes, [tensor('yes', [], [1], 'bool')], [info('x', ['batch', 2, 2])]));
+  const model = modelFromOnnx({ path: 'f.onnx', bytes: new Uint8Array(), model: { ...file, functions: [body] } });
+  const given: NdArray = { dtype: 'float32', shape: [1, 2, 2], data: new Float32Array(4) };
+  expect([...runModel(model, { x: given }).get('y')!.data]).toEqual([0.25, 0.25, 0.25, 0.25]);
 });
 
 describe('control flow', () => {

@@ -47,6 +47,8 @@ export interface OnnxNode {
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, OnnxAttribute>;
   readonly metadata: ReadonlyMap<string, string>;
+  /** Operator-set versions of the function that the node was taken from, where they take the place of the model's. */
+  readonly opsets?: ReadonlyMap<string, number>;
 }
 
 /**
