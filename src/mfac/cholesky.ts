@@ -74,21 +74,21 @@ export class Cholesky {
       entries.copyWithin(from - capacity + p, from + p + 1, from + i + 1);
     }
     this.#size = n - 1;
-    for (let k = p; k < n - 1; k++) {
-      const at = k * capacity + k;
-      const l = entries[at] as number;
-      const xk = x[k - p] as number;
-      const r = Math.hypot(l, xk);
-      const c = l / r;
-      const s = xk / r;
-      entries[at] = r;
-      for (let i = k + 1; i < n - 1; i++) {
-        const below = i * capacity + k;
-        const a = entries[below] as number;
-        const b = x[i - p] as number;
-        entries[below] = c * a + s * b;
-        x[i - p] = c * b - s * a;
+    // Row by row, so that memory is read in order: each row takes the rotations of those before it, then makes its own.
+    const [c, s] = [new Float64Array(n), new Float64Array(n)];
+    for (let i = p; i < n - 1; i++) {
+      const start = i * capacity;
+      let rest = x[i - p] as number;
+      for (let k = p; k < i; k++) {
+        const a = entries[start + k] as number;
+        entries[start + k] = (c[k] as number) * a + (s[k] as number) * rest;
+        rest = (c[k] as number) * rest - (s[k] as number) * a;
       }
+      const l = entries[start + i] as number;
+      const r = Math.hypot(l, rest);
+      entries[start + i] = r;
+      c[i] = l / r;
+      s[i] = rest / r;
     }
   }
 

@@ -25,7 +25,7 @@ export interface MfacOptions extends CurvatureOptions {
  * With per-sample gradients of all samples, F − λI is the empirical Fisher matrix.
  */
 export async function mfac(f: MeanLoss, options: MfacOptions = {}): Promise<StaticFisher> {
-  return withRows(f, options, (rows) => StaticFisher.create(rows, options));
+  return withRows(f, options, (rows, fingerprint) => StaticFisher.create(rows, { ...options, fingerprint }));
 }
 
 /** The inverse of F's diagonal blocks of `blockSize` (default 128) parameters. */
@@ -33,10 +33,14 @@ export async function mfacBlocks(
   f: MeanLoss,
   options: MfacOptions & { readonly blockSize?: number | undefined } = {},
 ): Promise<BlockDiagonalInverse> {
-  return withRows(f, options, (rows) => BlockDiagonalInverse.create(rows, options));
+  return withRows(f, options, (rows, fingerprint) => BlockDiagonalInverse.create(rows, { ...options, fingerprint }));
 }
 
-async function withRows<T>(f: MeanLoss, options: MfacOptions, use: (rows: Block) => Promise<T>): Promise<T> {
+async function withRows<T>(
+  f: MeanLoss,
+  options: MfacOptions,
+  use: (rows: Block, fingerprint: string) => Promise<T>,
+): Promise<T> {
   const { gradients = 'per-sample', count, signal } = options;
   if (gradients !== 'per-sample' && gradients !== 'minibatch')
     throw new InputError(`gradients are 'per-sample' or 'minibatch', not '${gradients}'`);
@@ -47,7 +51,10 @@ async function withRows<T>(f: MeanLoss, options: MfacOptions, use: (rows: Block)
       ? source.perSample({ count, signal })
       : source.minibatch({ count, signal }));
     try {
-      return await use(rows);
+      return await use(
+        rows,
+        `${await execution.fingerprint()}|${gradients} ${rows.count} of ${execution.objective.batchSize}`,
+      );
     } finally {
       rows.dispose();
     }

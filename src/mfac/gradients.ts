@@ -4,6 +4,8 @@
  *   per sample   row i = ∇ℓₙ, ℓₙ PyTorch's loss on sample n alone, so that GᵀG/N is the empirical Fisher matrix
  *   minibatch    row i = ∇ of the mean loss over batch i, of the objective's batches in the order of the data
  *
+ * Neither contains the gradient of an L2 regularisation: like the Fishers, they are of the loss over samples.
+ *
  * Per sample, the gradient of a batch of one is put through the batching transform with the samples as the leading axis:
  * k samples share the parameters and run as one program (3f·k flops), with as many at once as memory allows.
  */
@@ -11,7 +13,7 @@ import { cached } from '../base/cached.js';
 import { InputError, ShapeError, UnsupportedError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import type { LoadedProgram } from '../device/program.js';
-import { type Node, sizeOf } from '../graph/index.js';
+import { type Node, ops, sizeOf } from '../graph/index.js';
 import { type BatchGraph, batchGraph } from '../model/batch-graph.js';
 import type { Execution } from '../model/execution.js';
 import { checkInterrupted } from '../operators/linear-operator.js';
@@ -179,9 +181,16 @@ export class GradientRows {
   #batchProgram(graph: BatchGraph): LoadedProgram {
     return cached(this.#programs, `batch ${graph.samples}`, () => {
       const outputs = gradient(graph.loss, graph.parameters).flatMap((node: Node | null, i) =>
-        node ? [{ node, binding: 'rows', offset: graph.objective.offsets[i] as number }] : [],
+        node
+          ? [{ node: unregularised(node, graph, i), binding: 'rows', offset: graph.objective.offsets[i] as number }]
+          : [],
       );
       return this.execution.load(graph, new Map(), outputs);
     });
   }
+}
+
+/** The gradient of parameter i without the regularisation's λθ, of which the batch has its share. */
+function unregularised(node: Node, graph: BatchGraph, i: number): Node {
+  return graph.ridge ? ops.sub(node, ops.mul(graph.ridge, graph.parameters[i] as Node)) : node;
 }

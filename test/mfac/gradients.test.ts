@@ -113,6 +113,10 @@ test('M-FAC of a loss: its forward operator is λ plus the empirical Fisher, its
   const expected = v.map((x, i) => 0.01 * x + v.reduce((s, y, j) => s + (fisher[i * d + j] as number) * y, 0));
   expect(relative(await A.forward().applyVector(v), expected)).toBeLessThan(1e-12);
   expect(relative(await A.inverse().applyVector(expected), v)).toBeLessThan(1e-10);
+  await using again = await mfac(f, { dtype: 'float64', damping: 0.01 });
+  await using fewer = await mfac(f, { dtype: 'float64', damping: 0.01, count: 5, divisor: f.data.samples });
+  expect(again.inverse().fingerprint).toBe(A.inverse().fingerprint);
+  for (const other of [fewer.inverse(), A.forward()]) expect(other.fingerprint).not.toBe(A.inverse().fingerprint);
   await using B = await mfacBlocks(f, { dtype: 'float64', damping: 0.01, blockSize: d });
   expect(relative(await B.applyVector(expected), v)).toBeLessThan(1e-10);
   await using C = await mfac(
@@ -122,6 +126,12 @@ test('M-FAC of a loss: its forward operator is λ plus the empirical Fisher, its
   const rows = split(await rowsOf({ ...f, batchSize: 3 }, 'minibatch'), d).slice(0, 2);
   const dense = denseInverse(rows, 0.01);
   expect(relative(await C.diagonal(), dense.diagonal())).toBeLessThan(1e-11);
+});
+
+test('regularisation is no part of the rows', async () => {
+  const { f } = await tiny('tiny-mlp', 'cross-entropy', { batchSize: 5 });
+  for (const kind of ['perSample', 'minibatch'] as const)
+    expect(relative(await rowsOf({ ...f, l2: 0.3 }, kind), await rowsOf(f, kind))).toBeLessThan(1e-13);
 });
 
 test('parts of the samples, float32, and what is refused', async () => {

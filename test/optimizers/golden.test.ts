@@ -75,6 +75,16 @@ describe('closed forms', () => {
         1e-12,
       );
   });
+  test('AdaBelief’s second moment under a constant gradient, ε staying in the state', () => {
+    const [g, b1, b2, epsilon, t] = [0.7, 0.9, 0.99, 0.01, 6];
+    const optimizer = o.adabelief({ beta1: b1, beta2: b2, epsilon });
+    let state = optimizer.init(new Float64Array(1));
+    for (let i = 0; i < t; i++) ({ state } = optimizer.update(state, Float64Array.of(g), new Float64Array(1)));
+    let sum = 0;
+    for (let i = 1; i <= t; i++) sum += b2 ** (t - i) * b1 ** (2 * i);
+    const expected = (1 - b2) * g * g * sum + (epsilon * (1 - b2 ** t)) / (1 - b2);
+    expect(Math.abs((state.vectors.s?.[0] as number) / expected - 1)).toBeLessThan(1e-13);
+  });
   test('RMSprop on a quadratic settles into a two-cycle of amplitude η/2', () => {
     for (const h of [0.1, 1, 50]) {
       const end = run(
