@@ -65,7 +65,9 @@ export function metric(name: MetricName, f: BatchGraph, v: Node): Node | null {
 
 function likelihoodOf(f: BatchGraph): Likelihood {
   if (!f.bound.likelihood)
-    throw new InputError('a Fisher needs a loss that is a likelihood: cross-entropy, mse or bce-with-logits');
+    throw new InputError(
+      'a Fisher needs a loss that is a likelihood: cross-entropy, mse, bce-with-logits, gaussian-nll or poisson-nll',
+    );
   return f.bound.likelihood;
 }
 /** times each sample's weight, and 0 where a term does not count */
