@@ -186,6 +186,17 @@ test('the second operand at an axis of the first, as up to opset 6', () => {
   expect([...runModel(model, { x: given }).get('y')!.data]).toEqual([11, 12, 23, 24]);
 });
 
+test('cutting and padding about the centre', () => {
+  const model = imported(
+    [node('CenterCropPad', ['x', 'n'], ['y'], { axes: [1, 2] })],
+    [tensor('n', [2], [2, 4], 'int64')],
+    [info('x', ['batch', 5, 1])],
+  );
+  const given: NdArray = { dtype: 'float32', shape: [1, 5, 1], data: Float32Array.of(1, 2, 3, 4, 5) };
+  // rows 1 and 2 of 5 remain; one column of zeros goes before and two after
+  expect([...runModel(model, { x: given }).get('y')!.data]).toEqual([0, 2, 0, 0, 0, 3, 0, 0]);
+});
+
 test('a function has opsets of its own, also inside a branch', () => {
   // Softmax of opset 11 takes all axes from axis 1 on as one; of 18, the last
   const body = {

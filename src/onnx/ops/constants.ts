@@ -2,7 +2,7 @@
 import { InputError, UnsupportedError } from '../../base/errors.js';
 import * as f from '../../graph/functions.js';
 import { isFloat, type Node, ops, sizeOf } from '../../graph/index.js';
-import type { Op, OpTable } from '../op.js';
+import type { Op, OpRule, OpTable } from '../op.js';
 import { Known, knownOf } from '../values.js';
 
 function constant(op: Op): Known {
@@ -77,10 +77,30 @@ function nonZero(op: Op): Known {
   return Known.integers(rows.flat(), [shape.length, hits.length]);
 }
 
+/** a sum of cosines over one period, or from end to end where it is not periodic */
+function cosineWindow(coefficients: readonly number[]): OpRule {
+  return {
+    limits: 'the size must be known at import',
+    build: (op) => {
+      const size = op.scalar(0, 'size'),
+        period = op.int('periodic', 1) !== 0 ? size : size - 1;
+      if (!Number.isInteger(size) || size < 1 || size > 1 << 28)
+        throw new InputError(`a window of ${size} is impossible`);
+      const data = Float64Array.from({ length: size }, (_, i) =>
+        coefficients.reduce((sum, c, k) => sum + c * Math.cos((2 * Math.PI * k * i) / Math.max(1, period)), 0),
+      );
+      return new Known([size], op.typeOf(op.typeAttribute('output_datatype', 'float32')), data);
+    },
+  };
+}
+
 export const constantOps: OpTable = {
   Constant: { limits: 'no strings, no sparse tensors', build: constant },
   ConstantOfShape: { build: constantOfShape },
   Range: { limits: 'bounds must be known at import', build: range },
+  HannWindow: cosineWindow([0.5, -0.5]),
+  HammingWindow: cosineWindow([25 / 46, -21 / 46]),
+  BlackmanWindow: cosineWindow([0.42, -0.5, 0.08]),
   EyeLike: { build: eyeLike },
   OneHot: { limits: 'the depth must be known at import', build: oneHot },
   NonZero: { limits: 'of values known at import', build: nonZero },

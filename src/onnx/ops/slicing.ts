@@ -161,9 +161,28 @@ function triangle(op: Op): Node {
   return x.dtype === 'bool' ? ops.and(kept, x) : ops.select(kept, x, 0);
 }
 
+/** cut or padded evenly on both sides to the given extents; what cannot be shared goes to the end */
+function centred(op: Op): Node {
+  const x = op.x(0),
+    sizes = op.list(1, 'shape');
+  const axes = (op.ints('axes') ?? x.shape.map((_, i) => i)).map((a) => ops.normaliseAxis(a, x.shape.length));
+  if (sizes.length !== axes.length || sizes.some((n) => n < 0))
+    throw new InputError(`sizes [${sizes}] do not fit axes [${axes}]`);
+  const low = x.shape.map(() => 0),
+    high = x.shape.map(() => 0);
+  axes.forEach((axis, i) => {
+    const more = (sizes[i] as number) - (x.shape[axis] as number);
+    // floor where it is cut, too: the part that remains starts at ⌊surplus / 2⌋
+    low[axis] = more >= 0 ? Math.floor(more / 2) : -Math.floor(-more / 2);
+    high[axis] = more - (low[axis] as number);
+  });
+  return padded(x, low, high, 0);
+}
+
 export const slicingOps: OpTable = {
   Slice: { build: slice },
   Split: { build: split },
   Pad: { build: pad },
+  CenterCropPad: { build: centred },
   Trilu: { build: triangle },
 };
