@@ -51,10 +51,8 @@ async function withRows<T>(
       ? source.perSample({ count, signal })
       : source.minibatch({ count, signal }));
     try {
-      return await use(
-        rows,
-        `${await execution.fingerprint()}|${gradients} ${rows.count} of ${execution.objective.batchSize}`,
-      );
+      const batches = gradients === 'minibatch' ? `batches of ${execution.objective.batchSize}` : gradients;
+      return await use(rows, [await execution.fingerprint(), batches, rows.count].join('|'));
     } finally {
       rows.dispose();
     }
