@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import type { NdArray } from '../../src/base/ndarray.js';
 import { modelFromOnnx } from '../../src/onnx/index.js';
-import type { OnnxTensor } from '../../src/onnx/proto/index.js';
 import { runModel } from './run.js';
 import { graph, imported, info, modelOf, node, tensor } from './small.js';
 
@@ -218,91 +217,6 @@ test('a function has opsets of its own, also inside a branch', () => {
   const model = modelFromOnnx({ path: 'f.onnx', bytes: new Uint8Array(), model: { ...file, functions: [body] } });
   const given: NdArray = { dtype: 'float32', shape: [1, 2, 2], data: new Float32Array(4) };
   expect([...runModel(model, { x: given }).get('y')!.data]).toEqual([0.25, 0.25, 0.25, 0.25]);
-});
-
-describe('control flow', () => {
-  const branch = (name: string, op: string) => graph([node(op, ['x'], [name])], [], [], [name]);
-  test('a condition known at import picks its branch', () => {
-    const model = imported(
-      [
-        node('Shape', ['x'], ['s']),
-        node('Size', ['s'], ['n']),
-        node('Equal', ['n', 'two'], ['c']),
-        node('If', ['c'], ['y'], { then_branch: branch('t', 'Neg'), else_branch: branch('e', 'Abs') }),
-      ],
-      [tensor('two', [], [2], 'int64')],
-    );
-    expect(runModel(model, x(1)).get('y')!.data[0]).toBe(1);
-    expect(model.operators.get('If')).toBe(1);
-    expect(model.operators.get('Abs')).toBe(1);
-  });
-  const step = graph(
-    [
-      node('Mul', ['v', 'x'], ['next']),
-      node('Gather', ['table', 'i'], ['row']),
-      node('Add', ['next', 'row'], ['sum']),
-      node('Less', ['i', 'last'], ['go']),
-    ],
-    [tensor('last', [], [2], 'int64')],
-    [info('i', [], 'int64'), info('c', [], 'bool'), info('v', [1, 4])],
-    ['go', 'sum', 'next'],
-  );
-  const tables = [
-    tensor(
-      'table',
-      [9, 4],
-      Array.from({ length: 36 }, (_, i) => i / 8),
-    ),
-    tensor('v0', [1, 4], 2),
-  ];
-  const looped = (trips: string, more: OnnxTensor[]): ReturnType<typeof imported> =>
-    imported(
-      [node('Loop', [trips, '', 'v0'], ['y', 'all'], { body: step })],
-      [...tables, ...more],
-      [info('x', [1, 4])],
-      ['y', 'all'],
-    );
-  test('a loop runs as often as its count and its condition say', () => {
-    const last = (model: ReturnType<typeof imported>): number[] => [...runModel(model, x(1)).get('y')!.data];
-    const by = (n: number): number[] =>
-      Array.from({ length: 4 }, (_, k) => {
-        let v = 2;
-        for (let i = 0; i < n; i++) v = v * Math.fround(k / 7 - 1) + (4 * i + k) / 8;
-        return v;
-      });
-    const counted = looped('n', [tensor('n', [], [2], 'int64')]);
-    expect(last(counted)).toEqual(by(2));
-    expect(runModel(counted, x(1)).get('all')!.shape).toEqual([2, 1, 4]);
-    // the condition ends it after i = 2
-    expect(last(looped('', []))).toEqual(by(3));
-    expect(parameters(counted)).toEqual(['table', 'v0']);
-  });
-  test('a loop that runs too often is refused', () => {
-    const body = graph(
-      [node('Identity', ['v'], ['w']), node('Identity', ['c'], ['d'])],
-      [],
-      [info('i', [], 'int64'), info('c', [], 'bool'), info('v', [4])],
-      ['d', 'w'],
-    );
-    const nodes = [node('Loop', ['n', '', 'x'], ['y'], { body })];
-    expect(() => imported(nodes, [tensor('n', [], [2 ** 40], 'int64')])).toThrow(/Loop.*more than 16384 times/);
-  });
-  test('a loop whose count comes from data is refused', () => {
-    const nodes = [
-      node('ReduceMax', ['x'], ['m'], { keepdims: 0 }),
-      node('Cast', ['m'], ['n'], { to: 7 }),
-      node('Loop', ['n', '', 'v0'], ['y', 'all'], { body: step }),
-    ];
-    expect(() => imported(nodes, tables)).toThrow(/operator Loop .*trip count.*computed from data/);
-  });
-  test('one that depends on data is refused', () => {
-    const nodes = [
-      node('ReduceMax', ['x'], ['m'], { keepdims: 0 }),
-      node('Greater', ['m', 'zero'], ['c']),
-      node('If', ['c'], ['y'], { then_branch: branch('t', 'Neg'), else_branch: branch('e', 'Abs') }),
-    ];
-    expect(() => imported(nodes, [tensor('zero', [])])).toThrow(/operator If .*condition.*computed from data/);
-  });
 });
 
 test('shape arithmetic is exact where 32 bits are not enough', () => {
