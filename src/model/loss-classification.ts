@@ -75,6 +75,7 @@ function findClassAxis(output: Shape, target: Shape, given: number | undefined):
   if (output.length < 2) return refuse();
   if (given !== undefined) {
     const axis = ops.normaliseAxis(given, output.length);
+    if (axis === 0) throw new InputError('cross-entropy: axis 0 counts samples, so classes cannot lie along it');
     return fits(axis) ? axis : refuse();
   }
   const last = output.length - 1;
