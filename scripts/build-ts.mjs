@@ -46,5 +46,6 @@ writeFileSync(
     .replace('require("#binding")', 'require("./binding.cjs")'),
 );
 writeFileSync(stamp, '');
-utimesSync(stamp, new Date(), new Date(latest));
+// Dates hold whole milliseconds, file times more: rounded down, the stamp would always be older than its sources.
+utimesSync(stamp, new Date(), new Date(Math.ceil(latest)));
 console.error(`built TypeScript in ${((Date.now() - started) / 1000).toFixed(1)} s`);

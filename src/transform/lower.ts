@@ -1,13 +1,15 @@
 /** Nodes → instructions over windows. One class: it holds where each value is, and the steps so far. */
 import { InternalError } from '../base/errors.js';
-import type { DType, Node, PrimitiveName } from '../graph/index.js';
+import type { DType, Node } from '../graph/index.js';
 import { describe, isOp, sizeOf } from '../graph/index.js';
 import type { Instruction, View } from '../program/format.js';
 import type { Unit } from './fuse.js';
 import { mapStep } from './lower-map.js';
+import { moves } from './lower-moves.js';
 import type { Sums } from './lower-product.js';
 import { isProduct, leadingAxes, productStep } from './lower-product.js';
-import { partsOf } from './place.js';
+import type { Job } from './schedule.js';
+import { schedule } from './schedule.js';
 import type { Storage, Window } from './views.js';
 import {
   broadcasted,
@@ -16,7 +18,6 @@ import {
   isContiguous,
   reshaped,
   reversed,
-  sameWindow,
   sliced,
   transposed,
 } from './views.js';
@@ -35,11 +36,6 @@ export interface Memory {
 export interface Target {
   readonly window: Window;
   readonly accumulate: boolean;
-}
-interface Job {
-  readonly nodes: readonly Node[];
-  readonly needs: readonly Node[];
-  run(): void;
 }
 
 export class Lowering {
@@ -295,245 +291,5 @@ export class Lowering {
     const window = this.fresh(node.shape, node.dtype);
     this.#windows.set(node, window);
     return window;
-  }
-}
-
-type Move<P extends PrimitiveName> = (l: Lowering, node: Node<P>) => void;
-const first = (n: Node): Node => n.inputs[0] as Node;
-const second = (n: Node): Node => n.inputs[1] as Node;
-const product = (shape: readonly number[], from: number, to: number): number => sizeOf(shape.slice(from, to));
-
-const argReduce =
-  (largest: boolean): Move<'argMax'> =>
-  (l, node) => {
-    const { axis } = node.attributes;
-    const x = l.window(first(node)),
-      y = l.plain(node);
-    const kept = reshaped(
-      y,
-      first(node).shape.map((d, i) => (i === axis ? 1 : d)),
-    ) as Window;
-    l.push(node, [x], { window: y, accumulate: false }, (v) => ({
-      kind: 'argReduce',
-      x: v(x),
-      y: v(kept),
-      axis,
-      largest,
-    }));
-  };
-const windowMove =
-  (mode: 'sum' | 'sumTranspose' | 'argmax'): Move<'windowSum'> =>
-  (l, node) => {
-    const a = node.attributes,
-      n = a.window.length,
-      source = l.compact(first(node));
-    const out = l.plain(node, (w) => isContiguous(w));
-    const flat = (w: Window): Window =>
-      reshaped(w, [product(w.shape, 0, w.shape.length - n), ...w.shape.slice(-n)]) as Window;
-    const [x, y] = mode === 'sumTranspose' ? [flat(out), flat(source)] : [flat(source), flat(out)];
-    l.push(node, [source], { window: out, accumulate: false }, (v) => ({
-      kind: 'window',
-      mode,
-      x: v(x),
-      y: v(y),
-      window: a.window,
-      strides: a.strides,
-      padLow: a.padLow,
-      dilations: a.dilations,
-    }));
-  };
-
-const moves: { [P in PrimitiveName]?: Move<P> } = {
-  argMax: argReduce(true),
-  argMin: argReduce(false) as unknown as Move<'argMin'>,
-  windowSum: windowMove('sum'),
-  windowSumTranspose: windowMove('sumTranspose') as unknown as Move<'windowSumTranspose'>,
-  windowArgMax: windowMove('argmax') as unknown as Move<'windowArgMax'>,
-  cumsum: (l, node) => {
-    const { axis, exclusive, reverse } = node.attributes;
-    const x = l.window(first(node)),
-      y = l.plain(node);
-    l.push(node, [x], { window: y, accumulate: false }, (v) => ({
-      kind: 'cumsum',
-      x: v(x),
-      y: v(y),
-      axis,
-      exclusive,
-      reverse,
-    }));
-  },
-  argsort: (l, node) => {
-    const { axis, descending } = node.attributes;
-    const x = l.window(first(node)),
-      y = l.plain(node);
-    l.push(node, [x], { window: y, accumulate: false }, (v) => ({
-      kind: 'argsort',
-      x: v(x),
-      y: v(y),
-      axis,
-      descending,
-    }));
-  },
-  take: (l, node) => {
-    const { axis } = node.attributes,
-      s = first(node).shape;
-    const outer = product(s, 0, axis),
-      inner = product(s, axis + 1, s.length),
-      count = sizeOf(second(node).shape);
-    const x = l.reshape(first(node), [outer, s[axis] as number, inner]);
-    const index = l.reshape(second(node), [count]);
-    const out = l.plain(node, (w) => reshaped(w, [outer, count, inner]) !== null);
-    const y = reshaped(out, [outer, count, inner]) as Window;
-    l.push(node, [x, index], { window: out, accumulate: false }, (v) => ({
-      kind: 'take',
-      x: v(x),
-      index: v(index),
-      y: v(y),
-    }));
-  },
-  takeTranspose: (l, node) => {
-    const { axis, size } = node.attributes;
-    const outer = product(node.shape, 0, axis),
-      inner = product(node.shape, axis + 1, node.shape.length),
-      count = sizeOf(second(node).shape);
-    const y = l.reshape(first(node), [outer, count, inner]);
-    const index = l.reshape(second(node), [count]);
-    // a target may have gaps; it serves if it can be seen as [outer, size, inner]
-    const target = l.destination(node, (w) => reshaped(w, [outer, size, inner]) !== null);
-    const x = reshaped(target.window, [outer, size, inner]) as Window;
-    l.push(node, [y, index], target, (v) => ({
-      kind: 'takeTranspose',
-      x: v(x),
-      index: v(index),
-      y: v(y),
-      accumulate: target.accumulate,
-    }));
-  },
-  gatherElements: (l, node) => {
-    const x = l.window(first(node)),
-      index = l.window(second(node)),
-      y = l.plain(node);
-    l.push(node, [x, index], { window: y, accumulate: false }, (v) => ({
-      kind: 'gatherElements',
-      x: v(x),
-      index: v(index),
-      y: v(y),
-      axis: node.attributes.axis,
-    }));
-  },
-  scatterElements: (l, node) => {
-    const y = l.window(first(node)),
-      index = l.window(second(node)),
-      x = l.plain(node);
-    l.push(node, [y, index], { window: x, accumulate: false }, (v) => ({
-      kind: 'scatterElements',
-      x: v(x),
-      index: v(index),
-      y: v(y),
-      axis: node.attributes.axis,
-      accumulate: false,
-    }));
-  },
-  pad: (l, node) => {
-    const { low, interior } = node.attributes;
-    const source = l.window(first(node)),
-      out = l.plain(node);
-    l.fillWith(out, 0, describe(node));
-    const inside = sliced(
-      out,
-      low,
-      source.shape,
-      interior.map((i) => i + 1),
-    );
-    if (sizeOf(source.shape) > 0) l.copy(source, inside, describe(node));
-  },
-  concat: (l, node) => {
-    const out = l.plain(node),
-      windows = partsOf(node, out);
-    node.inputs.forEach((part, i) => {
-      const source = l.window(part),
-        inside = windows[i] as Window;
-      // most parts were computed where they belong
-      if (sizeOf(part.shape) > 0 && !sameWindow(source, inside)) l.copy(source, inside, describe(node));
-    });
-  },
-};
-
-/** Jobs in an order in which every need is met, otherwise as the nodes were made. */
-function schedule(jobs: readonly Job[]): Job[] {
-  const jobOf = new Map<Node, Job>();
-  for (const job of jobs) for (const n of job.nodes) jobOf.set(n, job);
-  const waiting = new Map<Job, number>();
-  const unlocks = new Map<Job, Job[]>();
-  for (const job of jobs) {
-    const needed = new Set(
-      job.needs.flatMap((n) => {
-        const j = jobOf.get(n);
-        return j && j !== job ? [j] : [];
-      }),
-    );
-    waiting.set(job, needed.size);
-    for (const j of needed) {
-      const known = unlocks.get(j);
-      if (known) known.push(job);
-      else unlocks.set(j, [job]);
-    }
-  }
-  const key = (job: Job): number => job.nodes.reduce((m, n) => Math.max(m, n.id), 0);
-  const ready = new MinHeap<Job>(key);
-  for (const job of jobs) if (waiting.get(job) === 0) ready.push(job);
-  const order: Job[] = [];
-  for (let job = ready.pop(); job; job = ready.pop()) {
-    order.push(job);
-    for (const next of unlocks.get(job) ?? []) {
-      const left = (waiting.get(next) as number) - 1;
-      waiting.set(next, left);
-      if (left === 0) ready.push(next);
-    }
-  }
-  if (order.length !== jobs.length) throw new InternalError('compile: instructions wait for one another');
-  return order;
-}
-
-class MinHeap<T> {
-  readonly #items: { key: number; item: T }[] = [];
-  readonly #key: (item: T) => number;
-  constructor(key: (item: T) => number) {
-    this.#key = key;
-  }
-  push(item: T): void {
-    const heap = this.#items;
-    const entry = { key: this.#key(item), item };
-    let i = heap.push(entry) - 1;
-    while (i > 0) {
-      const up = (i - 1) >> 1;
-      const parent = heap[up] as typeof entry;
-      if (parent.key <= entry.key) break;
-      heap[i] = parent;
-      i = up;
-    }
-    heap[i] = entry;
-  }
-  pop(): T | undefined {
-    const heap = this.#items;
-    const top = heap[0];
-    const last = heap.pop();
-    if (!top || !last) return undefined;
-    if (heap.length > 0) {
-      let i = 0;
-      for (;;) {
-        const left = 2 * i + 1;
-        if (left >= heap.length) break;
-        const right = left + 1;
-        const child =
-          right < heap.length && (heap[right] as typeof last).key < (heap[left] as typeof last).key ? right : left;
-        const down = heap[child] as typeof last;
-        if (down.key >= last.key) break;
-        heap[i] = down;
-        i = child;
-      }
-      heap[i] = last;
-    }
-    return top.item;
   }
 }
