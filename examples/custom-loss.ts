@@ -1,18 +1,8 @@
 // A loss of one's own: differentiated exactly because it is written in primitives.
-import {
-  customLoss,
-  datasetFromArrays,
-  eigs,
-  hessian,
-  layers,
-  lossAndGradient,
-  meanLoss,
-  nn,
-  traceModel,
-} from 'hessia';
+import { customLoss, datasetFromArrays, eigs, hessian, layers, lossAndGradient, meanLoss, nn, trace } from 'hessia';
 
 const net = layers.sequential(layers.linear(1, 8), nn.tanh, layers.linear(8, 1));
-const model = traceModel((p, { x }) => net.apply(p, x), { parameters: net.parameters, inputs: { x: [null, 1] } });
+const model = trace((p, { x }) => net.apply(p, x), { parameters: net.parameters, inputs: { x: [null, 1] } });
 const x = Float64Array.from({ length: 50 }, (_, i) => i / 25 - 1);
 const data = datasetFromArrays({
   inputs: { x: { data: x, shape: [50, 1] } },

@@ -1,18 +1,8 @@
 // A network written in TypeScript, trained by gradient descent, and the curvature where it ends.
-import {
-  crossEntropy,
-  datasetFromArrays,
-  eigs,
-  hessian,
-  layers,
-  lossAndGradient,
-  meanLoss,
-  nn,
-  traceModel,
-} from 'hessia';
+import { crossEntropy, datasetFromArrays, eigs, hessian, layers, lossAndGradient, meanLoss, nn, trace } from 'hessia';
 
 const net = layers.sequential(layers.linear(2, 8), nn.tanh, layers.linear(8, 2));
-let model = traceModel((p, { x }) => net.apply(p, x), {
+let model = trace((p, { x }) => net.apply(p, x), {
   parameters: net.parameters,
   inputs: { x: [null, 2] },
   seed: 1,

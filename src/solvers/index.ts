@@ -11,12 +11,12 @@ export { type Quadrature, quadrature } from './quadrature.js';
 export { type SpectrumOptions, type SpectrumResult, spectrum } from './spectrum.js';
 export type { Estimate } from './statistics.js';
 export {
-  type FunctionTraceOptions,
-  functionTrace,
+  type EstimateFunctionTraceOptions,
+  type EstimateTraceOptions,
+  estimateFunctionTrace,
+  estimateTrace,
   matrixFunctions,
   type TraceMethod,
-  type TraceOptions,
   type TraceResult,
-  trace,
 } from './trace.js';
 export { type TridiagonalEigen, tridiagonalEigen } from './tridiagonal.js';

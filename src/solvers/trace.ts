@@ -17,7 +17,7 @@ import { xtrace } from './xtrace.js';
  */
 export type TraceMethod = 'hutchinson' | 'hutch++' | 'xtrace';
 
-export interface TraceOptions extends Sampling {
+export interface EstimateTraceOptions extends Sampling {
   /** Default 'hutchinson'. */
   readonly method?: TraceMethod | undefined;
   /** Vectors to multiply: at least 1, 6 for hutch++, 4 for xtrace. Default 100. */
@@ -34,7 +34,10 @@ export interface TraceResult extends Estimate {
 const leastProducts: Record<TraceMethod, number> = { hutchinson: 1, 'hutch++': 6, xtrace: 4 };
 
 /** tr A, A square. Throws InputError, ComputationError when a product is not finite, InterruptedError. */
-export async function trace(operator: LinearOperator, options: TraceOptions = {}): Promise<TraceResult> {
+export async function estimateTrace(
+  operator: LinearOperator,
+  options: EstimateTraceOptions = {},
+): Promise<TraceResult> {
   const { method = 'hutchinson', products = 100 } = options;
   mustBeSquare(operator, 'the trace');
   const least = leastProducts[method] as number | undefined;
@@ -76,7 +79,7 @@ export const matrixFunctions = {
 } as const;
 export type MatrixFunction = keyof typeof matrixFunctions;
 
-export interface FunctionTraceOptions extends ProbingOptions {
+export interface EstimateFunctionTraceOptions extends ProbingOptions {
   readonly function: MatrixFunction | ((eigenvalue: number) => number);
 }
 
@@ -85,7 +88,10 @@ export interface FunctionTraceOptions extends ProbingOptions {
  * standard error is that of the probes; the quadrature's own error shows when `steps` changes. Throws
  * ComputationError where f is not finite, as log is at an eigenvalue ≤ 0.
  */
-export async function functionTrace(operator: LinearOperator, options: FunctionTraceOptions): Promise<TraceResult> {
+export async function estimateFunctionTrace(
+  operator: LinearOperator,
+  options: EstimateFunctionTraceOptions,
+): Promise<TraceResult> {
   mustBeSymmetric(operator, 'the trace of a function');
   const { function: chosen } = options;
   const name = typeof chosen === 'string' ? chosen : 'the function';

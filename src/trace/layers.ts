@@ -2,7 +2,7 @@
  * Layers: parameters with initial values, and the function that uses them. Names and shapes are PyTorch's.
  *
  *   const net = layers.sequential(layers.linear(2, 16), nn.tanh, layers.linear(16, 1));
- *   const model = traceModel((p, { x }) => net.apply(p, x), { parameters: net.parameters, inputs: { x: [null, 2] } });
+ *   const model = trace((p, { x }) => net.apply(p, x), { parameters: net.parameters, inputs: { x: [null, 2] } });
  */
 import { InputError, ShapeError } from '../base/errors.js';
 import { type Node, ops, type Shape } from '../graph/index.js';

@@ -9,10 +9,10 @@ import { type Node, ops } from '../graph/index.js';
 import { outputLoss } from '../model/loss.js';
 import { type MeanLoss, meanLoss } from '../model/mean-loss.js';
 import { typed } from './functions.js';
-import { type Inputs, type Parameters, type TracedModel, type TraceModelOptions, traceModel } from './trace.js';
+import { type Inputs, type Parameters, type TracedModel, type TraceOptions, trace } from './trace.js';
 
 export interface TraceFunctionOptions<P extends Parameters, I extends Inputs>
-  extends Omit<TraceModelOptions<P, I>, 'inputs'> {
+  extends Omit<TraceOptions<P, I>, 'inputs'> {
   readonly inputs?: I | undefined;
   /** what the inputs are read from; needed when there are any */
   readonly data?: Dataset | undefined;
@@ -39,7 +39,7 @@ export function traceFunction<const P extends Parameters, const I extends Inputs
   const inputs = options.inputs ?? ({} as I);
   const named = Object.keys(inputs).length > 0;
   if (named && !data) throw new InputError('traceFunction: inputs are given, but no data that they are read from');
-  const model = traceModel<P, I>(
+  const model = trace<P, I>(
     (p, x) => {
       const y = recipe(p, x);
       if (y.shape.length === 0) return y;

@@ -1,7 +1,7 @@
 /**
  * Models written as TypeScript functions of named parameters and inputs.
  *
- *   const model = traceModel((p, { x }) => nn.tanh(nn.linear(x, p.weight, p.bias)), {
+ *   const model = trace((p, { x }) => nn.tanh(nn.linear(x, p.weight, p.bias)), {
  *     parameters: { weight: [3, 2], bias: [3] },
  *     inputs: { x: [null, 2] },
  *   });
@@ -42,7 +42,7 @@ export type Recipe<P extends Parameters, I extends Inputs> = (
   inputs: Nodes<I>,
 ) => Node | Readonly<Record<string, Node>>;
 
-export interface TraceModelOptions<P extends Parameters, I extends Inputs> {
+export interface TraceOptions<P extends Parameters, I extends Inputs> {
   readonly parameters: P;
   readonly inputs: I;
   /** of initial values; default 0 */
@@ -72,9 +72,9 @@ interface Source {
  * A model from a function over the primitives. The function is tried once with two samples (where input shapes are
  * known), so that shapes that do not fit throw here: ShapeError names the function and the operands.
  */
-export function traceModel<const P extends Parameters, const I extends Inputs>(
+export function trace<const P extends Parameters, const I extends Inputs>(
   recipe: Recipe<P, I>,
-  options: TraceModelOptions<P, I>,
+  options: TraceOptions<P, I>,
 ): TracedModel {
   const { seed = 0, name = 'the traced model' } = options;
   const inputs = new Map<string, InputSpec>();

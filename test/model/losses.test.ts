@@ -6,7 +6,7 @@ import * as losses from '../../src/model/loss.js';
 import { meanLoss } from '../../src/model/mean-loss.js';
 import { curvature, lossAndGradient } from '../../src/operators/create.js';
 import type { CurvatureName } from '../../src/operators/curvature.js';
-import { nn, traceModel } from '../../src/trace/index.js';
+import { nn, trace } from '../../src/trace/index.js';
 import { differences, error } from '../trace/compute.js';
 
 const golden = await readNpz('test/model/losses.npz');
@@ -44,7 +44,7 @@ function objective(
   shape: number[],
   options: { batchSize?: number; weight?: Float64Array } = {},
 ) {
-  const model = traceModel((p, { x }) => nn.reshape(nn.linear(x, p.w), [x.shape[0] as number, ...shape]), {
+  const model = trace((p, { x }) => nn.reshape(nn.linear(x, p.w), [x.shape[0] as number, ...shape]), {
     parameters: { w: { shape: array(`${name}/weight`).shape, values: options.weight ?? values(`${name}/weight`) } },
     inputs: { x: [null, 2] },
   });

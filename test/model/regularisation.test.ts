@@ -4,7 +4,7 @@ import { datasetFromArrays } from '../../src/data/index.js';
 import { crossEntropy, outputLoss } from '../../src/model/loss.js';
 import { type MeanLoss, meanLoss } from '../../src/model/mean-loss.js';
 import { curvature, lossAndGradient } from '../../src/operators/create.js';
-import { nn, traceModel } from '../../src/trace/index.js';
+import { nn, trace } from '../../src/trace/index.js';
 import { tanhNetwork } from '../reference/models.js';
 import { error, random } from '../trace/compute.js';
 
@@ -15,7 +15,7 @@ const classes = datasetFromArrays({
   target: { data: Int32Array.of(0, 1, 1, 0, -100, 1, 0), shape: [7] },
 });
 const network = tanhNetwork([3, 4, 2]);
-const scalar = traceModel((p, { x: v }) => nn.mean(nn.square(nn.tanh(nn.linear(v, p.w)))), {
+const scalar = trace((p, { x: v }) => nn.mean(nn.square(nn.tanh(nn.linear(v, p.w)))), {
   parameters: { w: [2, 3] },
   inputs: { x: [null, 3] },
 });

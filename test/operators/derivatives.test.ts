@@ -10,7 +10,7 @@ import { hessian } from '../../src/operators/create.js';
 import { dense, toFunction } from '../../src/operators/dense.js';
 import * as make from '../../src/operators/derivatives.js';
 import { toOperator } from '../../src/operators/user-operator.js';
-import { nn, traceModel } from '../../src/trace/index.js';
+import { nn, trace } from '../../src/trace/index.js';
 import { differences, error, random } from '../trace/compute.js';
 
 const samples = 5,
@@ -18,7 +18,7 @@ const samples = 5,
   extra = 2,
   classes = 3;
 // two inputs of different widths, so that their places in a vector of all inputs matter
-const model = traceModel((p, { x, c }) => nn.linear(nn.tanh(nn.linear(nn.concat([x, nn.sin(c)], 1), p.a, p.b)), p.w), {
+const model = trace((p, { x, c }) => nn.linear(nn.tanh(nn.linear(nn.concat([x, nn.sin(c)], 1), p.a, p.b)), p.w), {
   parameters: { a: [4, inside + extra], b: [4], w: [classes, 4] },
   inputs: { x: [null, inside], c: [null, extra] },
   seed: 3,
@@ -154,7 +154,7 @@ describe('plain functions and matrices', () => {
     await using H = await hessian(objective(5), { dtype: 'float64' });
     await expect(dense(H, { maxEntries: 10 })).rejects.toThrow('a 36 × 36 matrix has more than the 10 entries allowed');
     const scalar = meanLoss(
-      traceModel((p, { t }) => nn.mean(nn.square(nn.embedding(t, p.w))), {
+      trace((p, { t }) => nn.mean(nn.square(nn.embedding(t, p.w))), {
         parameters: { w: [3, 2] },
         inputs: { t: { shape: [null], dtype: 'int32' } },
       }),

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { Distribution } from '../../src/device/native.js';
 import { toOperator } from '../../src/operators/user-operator.js';
 import { diagonal } from '../../src/solvers/diagonal.js';
-import { trace } from '../../src/solvers/trace.js';
+import { estimateTrace } from '../../src/solvers/trace.js';
 import { devices } from '../reference/devices.js';
 import { distance, gaussian } from '../reference/matrices.js';
 
@@ -45,7 +45,7 @@ describe.each(devices)('leave-one-out estimates on %s', (_, open) => {
       // the length of ω and of its projection cancel: a uniformly random direction in the complement
       return q.transpose().mmul(a).mmul(q).trace() + ((n - k + 1) * rest.dot(a.mmul(rest))) / rest.dot(rest);
     });
-    const result = await trace(toOperator(a, { device }), { method: 'xtrace', products: 2 * k, seed });
+    const result = await estimateTrace(toOperator(a, { device }), { method: 'xtrace', products: 2 * k, seed });
     expect(Math.abs(result.estimate - samples.reduce((s, x) => s + x, 0) / k)).toBeLessThanOrEqual(1e-11 * n);
     expect(Math.abs((result.standardError as number) - spread(samples))).toBeLessThanOrEqual(1e-11 * n);
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ComputationError, InputError, InterruptedError } from '../../src/base/errors.js';
 import type { LinearOperator } from '../../src/operators/linear-operator.js';
 import { linearOperator, toOperator } from '../../src/operators/user-operator.js';
-import { functionTrace, type TraceMethod, trace } from '../../src/solvers/trace.js';
+import { estimateFunctionTrace, estimateTrace, type TraceMethod } from '../../src/solvers/trace.js';
 import { devices } from '../reference/devices.js';
 import { gaussian, symmetric, withSpectrum } from '../reference/matrices.js';
 
@@ -23,7 +23,7 @@ describe.each(devices)('trace on %s', (_, open) => {
       const matrix = symmetric(60, 3);
       let misses = 0;
       for (let seed = 0; seed < 30; seed += 1) {
-        const result = await trace(toOperator(matrix, { device }), { method, products: 30, seed });
+        const result = await estimateTrace(toOperator(matrix, { device }), { method, products: 30, seed });
         expect(result.products).toBeLessThanOrEqual(30);
         expect(result.standardError).toBeGreaterThan(0);
         if (!(Math.abs(result.estimate - matrix.trace()) <= 3 * (result.standardError as number))) misses += 1;
@@ -39,22 +39,22 @@ describe.each(devices)('trace on %s', (_, open) => {
     ])('%s: exact', async (_name, matrix) => {
       if (method === 'hutchinson' && matrix.rows === 3) return; // samples of a dense matrix are not exact
       for (let seed = 0; seed < 8; seed += 1) {
-        const result = await trace(toOperator(matrix, { device }), { method, products: 60, seed });
+        const result = await estimateTrace(toOperator(matrix, { device }), { method, products: 60, seed });
         expect(Math.abs(result.estimate - matrix.trace())).toBeLessThanOrEqual(1e-13);
       }
     });
 
     it('accepts any square matrix, symmetric or not', async () => {
       const matrix = gaussian(50, 50, 2);
-      const result = await trace(toOperator(matrix, { device }), { method, products: 40, seed: 1 });
+      const result = await estimateTrace(toOperator(matrix, { device }), { method, products: 40, seed: 1 });
       expect(Math.abs(result.estimate - matrix.trace())).toBeLessThanOrEqual(4 * (result.standardError as number));
     });
 
     it('blocks and memory change nothing but rounding', async () => {
       const matrix = withSpectrum(decaying, 2);
       const operator = toOperator(matrix, { device });
-      const whole = await trace(operator, { method, products: 30 });
-      const split = await trace(operator, { method, products: 30, memory: 50 * 300 * 8 });
+      const whole = await estimateTrace(operator, { method, products: 30 });
+      const split = await estimateTrace(operator, { method, products: 30, memory: 50 * 300 * 8 });
       expect(Math.abs(whole.estimate - split.estimate)).toBeLessThanOrEqual(1e-12);
       expect(operator.products).toBe(whole.products + split.products);
     });
@@ -63,7 +63,7 @@ describe.each(devices)('trace on %s', (_, open) => {
   it('low rank: the deflating methods are exact to rounding', async () => {
     const matrix = withSpectrum(Float64Array.of(...new Float64Array(97), 1, 2, -5), 3);
     for (const method of ['hutch++', 'xtrace'] as const) {
-      const result = await trace(toOperator(matrix, { device }), { method, products: 30 });
+      const result = await estimateTrace(toOperator(matrix, { device }), { method, products: 30 });
       expect(Math.abs(result.estimate + 2)).toBeLessThanOrEqual(1e-11);
       expect(result.standardError).toBeLessThanOrEqual(1e-11);
     }
@@ -84,7 +84,11 @@ describe.each(devices)('trace on %s', (_, open) => {
     for (const [values, method, published] of rows) {
       let sum = 0;
       for (let seed = 0; seed < 6; seed += 1) {
-        const { estimate } = await trace(operators.get(values) as LinearOperator, { method, products: 60, seed });
+        const { estimate } = await estimateTrace(operators.get(values) as LinearOperator, {
+          method,
+          products: 60,
+          seed,
+        });
         sum += Math.abs(estimate / total(values) - 1) / 6;
       }
       expect(sum).toBeLessThanOrEqual(3 * published);
@@ -93,40 +97,40 @@ describe.each(devices)('trace on %s', (_, open) => {
 
   it('on flat spectra plain sampling wins', async () => {
     const operator = toOperator(withSpectrum(flat, 1), { device });
-    const plain = await trace(operator, { products: 60 });
+    const plain = await estimateTrace(operator, { products: 60 });
     expect(Math.abs(plain.estimate / total(flat) - 1)).toBeLessThanOrEqual(3 * 1.1e-3 * Math.sqrt(1000 / 300));
   });
 
   it('one sample has no standard error', async () => {
-    const { standardError } = await trace(toOperator(symmetric(5, 1), { device }), { products: 1 });
+    const { standardError } = await estimateTrace(toOperator(symmetric(5, 1), { device }), { products: 1 });
     expect(standardError).toBeNull();
   });
 
   it('refuses bad options and NaN, stops when aborted, frees everything', async () => {
     const fresh = open();
     const operator = toOperator(symmetric(10, 1), { device: fresh });
-    await expect(trace(operator, { products: 0 })).rejects.toThrow(InputError);
-    await expect(trace(operator, { method: 'hutch++', products: 5 })).rejects.toThrow(InputError);
-    await expect(trace(operator, { method: 'guess' as TraceMethod })).rejects.toThrow(InputError);
-    await expect(trace(operator, { distribution: 'uniform' as 'normal' })).rejects.toThrow(InputError);
-    await expect(trace(operator, { memory: 10 })).rejects.toThrow(InputError);
+    await expect(estimateTrace(operator, { products: 0 })).rejects.toThrow(InputError);
+    await expect(estimateTrace(operator, { method: 'hutch++', products: 5 })).rejects.toThrow(InputError);
+    await expect(estimateTrace(operator, { method: 'guess' as TraceMethod })).rejects.toThrow(InputError);
+    await expect(estimateTrace(operator, { distribution: 'uniform' as 'normal' })).rejects.toThrow(InputError);
+    await expect(estimateTrace(operator, { memory: 10 })).rejects.toThrow(InputError);
     const broken = linearOperator({ rows: 4, columns: 4, device: fresh, apply: (x) => x.map(() => Number.NaN) });
     for (const method of methods) {
-      await expect(trace(operator, { method, signal: AbortSignal.abort() })).rejects.toThrow(InterruptedError);
-      await expect(trace(broken, { method })).rejects.toThrow(ComputationError);
-      await trace(operator, { method, products: 30 });
+      await expect(estimateTrace(operator, { method, signal: AbortSignal.abort() })).rejects.toThrow(InterruptedError);
+      await expect(estimateTrace(broken, { method })).rejects.toThrow(ComputationError);
+      await estimateTrace(operator, { method, products: 30 });
     }
     await fresh.finish();
     expect(fresh.allocatedBytes).toBe(0);
   });
 });
 
-describe.each(devices)('functionTrace on %s', (_, open) => {
+describe.each(devices)('estimateFunctionTrace on %s', (_, open) => {
   const device = open();
   it('is exact for f(A) = A² and tr I, and for any f at full depth up to the probes’ error', async () => {
     const values = Float64Array.from({ length: 30 }, (_unused, i) => 0.5 + i / 10);
     const operator = toOperator(withSpectrum(values, 1), { device });
-    const ones = await functionTrace(operator, { function: () => 1, steps: 2, probes: 2 });
+    const ones = await estimateFunctionTrace(operator, { function: () => 1, steps: 2, probes: 2 });
     expect(Math.abs(ones.estimate - 30)).toBeLessThanOrEqual(1e-12);
     for (const name of ['log', 'sqrt', 'inverse', 'exp', 'square'] as const) {
       const f = {
@@ -136,7 +140,11 @@ describe.each(devices)('functionTrace on %s', (_, open) => {
         exp: Math.exp,
         square: (x: number): number => x * x,
       }[name];
-      const { estimate, standardError } = await functionTrace(operator, { function: name, probes: 40, seed: 2 });
+      const { estimate, standardError } = await estimateFunctionTrace(operator, {
+        function: name,
+        probes: 40,
+        seed: 2,
+      });
       // 39 degrees of freedom: 4 standard errors are exceeded with probability 3e-4
       expect(Math.abs(estimate - total(values.map(f)))).toBeLessThanOrEqual(4 * (standardError as number));
     }
@@ -144,9 +152,9 @@ describe.each(devices)('functionTrace on %s', (_, open) => {
 
   it('says where a function is not defined', async () => {
     const operator = toOperator(withSpectrum(Float64Array.of(-1, 1, 2), 1), { device });
-    await expect(functionTrace(operator, { function: 'log' })).rejects.toThrow(
+    await expect(estimateFunctionTrace(operator, { function: 'log' })).rejects.toThrow(
       /log of the eigenvalue estimate -[\d.]+ is NaN: shift/,
     );
-    await expect(functionTrace(operator, { function: 'tan' as 'log' })).rejects.toThrow(InputError);
+    await expect(estimateFunctionTrace(operator, { function: 'tan' as 'log' })).rejects.toThrow(InputError);
   });
 });

@@ -1,6 +1,6 @@
 /** Initial values: their variances, bounds and orthogonality, and that the seed alone decides them. */
 import { describe, expect, test } from 'vitest';
-import { type Initialiser, initialisers as init, nn, traceModel } from '../../src/trace/index.js';
+import { type Initialiser, initialisers as init, nn, trace } from '../../src/trace/index.js';
 import { parameterRandom } from '../../src/trace/initialisers.js';
 
 const draw = (i: Initialiser, shape: number[], seed = 1): Float64Array => i(shape, parameterRandom(seed, 0));
@@ -60,7 +60,7 @@ test.each([[[6, 4]], [[4, 6]], [[3, 2, 2]]])(
 
 test('the seed and the position decide, nothing else', () => {
   const make = (seed: number) =>
-    traceModel((p, { x }) => nn.linear(nn.linear(x, p.a), p.b), {
+    trace((p, { x }) => nn.linear(nn.linear(x, p.a), p.b), {
       parameters: { a: [3, 3], b: [3, 3] },
       inputs: { x: [null, 3] },
       seed,

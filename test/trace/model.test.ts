@@ -4,7 +4,7 @@ import { datasetFromArrays } from '../../src/data/index.js';
 import { crossEntropy, meanSquaredError } from '../../src/model/loss.js';
 import { meanLoss } from '../../src/model/mean-loss.js';
 import { gaussNewton, hessian, lossAndGradient } from '../../src/operators/create.js';
-import { initialisers, layers, nn, traceModel } from '../../src/trace/index.js';
+import { initialisers, layers, nn, trace } from '../../src/trace/index.js';
 import { tanhNetwork } from '../reference/models.js';
 import { error, random } from './compute.js';
 
@@ -16,7 +16,7 @@ const data = datasetFromArrays({
 test('the tanh network in layers equals the one in primitives, with its curvature', async () => {
   const primitive = tanhNetwork([3, 5, 4]);
   const net = layers.sequential(layers.linear(3, 5), nn.tanh, layers.linear(5, 4));
-  const traced = traceModel((p, { x }) => net.apply(p, x), {
+  const traced = trace((p, { x }) => net.apply(p, x), {
     parameters: net.parameters,
     inputs: { x: [null, 3] },
   }).withVector(primitive.parameters.flatMap((p) => Array.from(p.values())));
@@ -38,7 +38,7 @@ test('a convolutional network with normalisation, pooling and attention-free hea
     nn.flatten,
     layers.linear(16, 3),
   );
-  const model = traceModel((p, { images }) => net.apply(p, images), {
+  const model = trace((p, { images }) => net.apply(p, images), {
     parameters: net.parameters,
     inputs: { images: [null, 1, 4, 4] },
   });
@@ -54,7 +54,7 @@ test('a convolutional network with normalisation, pooling and attention-free hea
 });
 
 test('several outputs, an embedding, and frozen parameters', async () => {
-  const model = traceModel(
+  const model = trace(
     (p, { t }) => {
       const h = nn.embedding(t, p.table);
       return { hidden: h, y: nn.linear(nn.mean(h, [1]), p.head) };
@@ -78,7 +78,7 @@ test('several outputs, an embedding, and frozen parameters', async () => {
 
 test('fingerprints tell models apart by values and by what they compute, and equal ones are equal', () => {
   const make = (scale: number) =>
-    traceModel((p, { x }) => nn.mul(scale, nn.linear(x, p.w)), { parameters: { w: [2, 3] }, inputs: { x: [null, 3] } });
+    trace((p, { x }) => nn.mul(scale, nn.linear(x, p.w)), { parameters: { w: [2, 3] }, inputs: { x: [null, 3] } });
   expect(make(2).fingerprint).toBe(make(2).fingerprint);
   expect(make(2).fingerprint).not.toBe(make(3).fingerprint);
   expect(make(2).withValues({ w: [1, 2, 3, 4, 5, 6] }).fingerprint).not.toBe(make(2).fingerprint);
@@ -94,22 +94,19 @@ test('fingerprints tell models apart by values and by what they compute, and equ
 describe('what is refused, at once and in one line', () => {
   const w = { parameters: { w: [2, 3] as const }, inputs: { x: [null, 4] as const } };
   test.each([
-    [
-      'linear: input float32[2, 4] does not fit weight float32[2, 3]',
-      () => traceModel((p, { x }) => nn.linear(x, p.w), w),
-    ],
+    ['linear: input float32[2, 4] does not fit weight float32[2, 3]', () => trace((p, { x }) => nn.linear(x, p.w), w)],
     [
       "axis 0 of input 'x' counts samples; give null for it, not 5",
-      () => traceModel((_, { x }) => x, { parameters: {}, inputs: { x: [5, 2] } }),
+      () => trace((_, { x }) => x, { parameters: {}, inputs: { x: [5, 2] } }),
     ],
     [
       "parameter 'w' of shape [2,3] needs 6 values, got 1",
-      () => traceModel((_, { x }) => x, { ...w, parameters: { w: { shape: [2, 3], values: [1] } } }),
+      () => trace((_, { x }) => x, { ...w, parameters: { w: { shape: [2, 3], values: [1] } } }),
     ],
-    ["parameter 'w' has shape [0]", () => traceModel((_, { x }) => x, { ...w, parameters: { w: [0] } })],
-    ["has no parameter 'v'; it has w", () => traceModel((_, { x }) => x, w).withValues({ v: [1] })],
-    ['has 6 parameter values, got 2', () => traceModel((_, { x }) => x, w).withVector([1, 2])],
-    ['returned no output', () => traceModel(() => ({}), w)],
+    ["parameter 'w' has shape [0]", () => trace((_, { x }) => x, { ...w, parameters: { w: [0] } })],
+    ["has no parameter 'v'; it has w", () => trace((_, { x }) => x, w).withValues({ v: [1] })],
+    ['has 6 parameter values, got 2', () => trace((_, { x }) => x, w).withVector([1, 2])],
+    ['returned no output', () => trace(() => ({}), w)],
     ['do not form 3 groups', () => layers.conv2d(4, 6, 3, { groups: 3 })],
   ])('%s', (message, run) => {
     expect(run).toThrow(message);

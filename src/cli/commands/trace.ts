@@ -55,7 +55,7 @@ export const trace: CommandModule = {
     const options = values as unknown as Options;
     const method = options.method ?? (options.function === 'identity' ? 'hutchinson' : 'slq');
     refuseMisfits(options, method);
-    const { functionTrace, trace: solve } = await import('../../solvers/trace.js');
+    const { estimateFunctionTrace, estimateTrace } = await import('../../solvers/trace.js');
     const { openOperator, openSession } = await import('../session.js');
     await using session = await openSession(path as string, options);
     const { products = 100, steps = 100, probes = 10 } = options;
@@ -72,8 +72,8 @@ export const trace: CommandModule = {
     };
     const result =
       method === 'slq'
-        ? await functionTrace(operator, { ...shared, function: options.function, steps, probes })
-        : await solve(operator, { ...shared, method, products });
+        ? await estimateFunctionTrace(operator, { ...shared, function: options.function, steps, probes })
+        : await estimateTrace(operator, { ...shared, method, products });
     const { objective } = operator.execution;
     const document = {
       schemaVersion: 1,
