@@ -1,5 +1,16 @@
-// A network written in TypeScript, trained by gradient descent, and the curvature where it ends.
-import { crossEntropy, datasetFromArrays, eigs, hessian, layers, lossAndGradient, meanLoss, nn, trace } from 'hessia';
+// A network written in TypeScript, trained by stochastic gradient descent, and the curvature where it ends.
+import {
+  crossEntropy,
+  datasetFromArrays,
+  eigs,
+  hessian,
+  layers,
+  meanLoss,
+  nn,
+  shuffled,
+  TrainingStep,
+  trace,
+} from 'hessia';
 
 const net = layers.sequential(layers.linear(2, 8), nn.tanh, layers.linear(8, 2));
 let model = trace((p, { x }) => net.apply(p, x), {
@@ -19,11 +30,20 @@ const data = datasetFromArrays({
   target: { data: inside, shape: [samples] },
 });
 
-for (let step = 0; step <= 60; step++) {
-  const { loss, gradient } = await lossAndGradient(meanLoss(model, crossEntropy(), data), { dtype: 'float64' });
-  if (step % 20 === 0) console.log(`step ${step}: loss ${loss.toFixed(4)}`);
-  const theta = model.vector();
-  model = model.withVector(theta.map((t, i) => t - 0.5 * (gradient[i] ?? 0)));
+{
+  await using trainer = await TrainingStep.create(meanLoss(model, crossEntropy(), data, { batchSize: 16 }));
+  const batches = samples / trainer.batchSize;
+  for (let epoch = 0; epoch <= 60; epoch++) {
+    const order = shuffled(samples, 0, epoch);
+    let mean = 0;
+    for (let b = 0; b < batches; b++) {
+      const { loss, gradient } = await trainer.step(order.subarray(b * trainer.batchSize, (b + 1) * trainer.batchSize));
+      trainer.parameters.addScaled(-0.2, gradient);
+      mean += loss / batches;
+    }
+    if (epoch % 20 === 0) console.log(`epoch ${epoch}: mean loss of its steps ${mean.toFixed(4)}`);
+  }
+  model = model.withValues(await trainer.values());
 }
 await using H = await hessian(meanLoss(model, crossEntropy(), data), { dtype: 'float64' });
 const { eigenvalues } = await eigs(H, { k: 2, which: 'largest' });

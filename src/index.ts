@@ -25,6 +25,7 @@ export * from './operators/dense.js';
 export * from './operators/derivatives.js';
 export { GradientEvaluator, type GradientResult } from './operators/gradient.js';
 export * from './operators/linear-operator.js';
+export { type StepOptions, type StepResult, TrainingStep } from './operators/training-step.js';
 export * from './operators/user-operator.js';
 export * as optimizers from './optimizers/index.js';
 export * from './solvers/index.js';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { toFloat32, toInt32 } from '../base/convert.js';
 import { InputError } from '../base/errors.js';
 import { elementCount, isFloat, type NdArray, toBytes } from '../base/ndarray.js';
-import type { ArraySource } from './source.js';
+import { type ArraySource, takeSamples } from './source.js';
 import { checkChannels, type Standardization, standardize } from './standardize.js';
 
 /**
@@ -35,6 +35,11 @@ export interface Dataset extends AsyncDisposable {
    * integers beyond 32 bits, naming array and sample.
    */
   batch(start: number, count: number): Promise<Batch>;
+  /**
+   * These samples in this order, repetitions allowed; errors as of `batch`. Absent where data can only be read as they
+   * stand, such as streams.
+   */
+  take?(samples: ArrayLike<number>): Promise<Batch>;
   /** SHA-256 of names, types, shapes and values as batches give them; the same for any file format. Reads all data once. */
   fingerprint(): Promise<string>;
   /** Closes files. Batches asked for afterwards are refused. */
@@ -86,6 +91,9 @@ function countSamples({ inputs, target, samples }: DatasetParts): number {
   return samples;
 }
 
+/** the sample that stands in a row of what was read, for messages */
+type SampleOf = (row: number) => number;
+
 /** One array and how its stored values become those of a batch. */
 class Column {
   readonly spec: ArraySpec;
@@ -108,22 +116,28 @@ class Column {
   }
 
   async rows(start: number, count: number): Promise<NdArray<DataDType>> {
-    const raw = await this.source.rows(start, count);
+    return this.convert(await this.source.rows(start, count), (row) => start + row);
+  }
+  async take(samples: ArrayLike<number>): Promise<NdArray<DataDType>> {
+    return this.convert(await takeSamples(this.source, samples), (row) => samples[row]!);
+  }
+
+  private convert(raw: NdArray, sampleOf: SampleOf): NdArray<DataDType> {
     const { shape } = raw;
     switch (this.spec.dtype) {
       case 'bool':
         // Other bytes than 0 and 1 would mean different things to different kernels.
         return { dtype: 'bool', shape, data: (raw as NdArray<'bool'>).data.map((byte) => (byte === 0 ? 0 : 1)) };
       case 'int32':
-        return { dtype: 'int32', shape, data: toInt32(raw, (position) => this.where(position, start)) };
+        return { dtype: 'int32', shape, data: toInt32(raw, (position) => this.where(position, sampleOf)) };
       case 'float32':
-        return { dtype: 'float32', shape, data: this.finish(toFloat32(raw), raw, start) };
+        return { dtype: 'float32', shape, data: this.finish(toFloat32(raw), raw, sampleOf) };
       case 'float64':
-        return { dtype: 'float64', shape, data: this.finish((raw as NdArray<'float64'>).data, raw, start) };
+        return { dtype: 'float64', shape, data: this.finish((raw as NdArray<'float64'>).data, raw, sampleOf) };
     }
   }
 
-  private finish<T extends Float32Array | Float64Array>(values: T, raw: NdArray, start: number): T {
+  private finish<T extends Float32Array | Float64Array>(values: T, raw: NdArray, sampleOf: SampleOf): T {
     let data = values;
     if (this.standardization && this.standardized) {
       // toFloat32 may have returned the source's own memory, which is read again for the next product.
@@ -132,14 +146,14 @@ class Column {
     }
     const bad = data.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
-      throw new InputError(`${this.where(bad, start)} is ${data[bad]!}; every value must be finite`);
+      throw new InputError(`${this.where(bad, sampleOf)} is ${data[bad]!}; every value must be finite`);
     }
     return data;
   }
 
-  private where(position: number, start: number): string {
+  private where(position: number, sampleOf: SampleOf): string {
     const perSample = elementCount(this.spec.sampleShape);
-    return `${this.source.what}: element ${position % perSample} of sample ${start + Math.floor(position / perSample)}`;
+    return `${this.source.what}: element ${position % perSample} of sample ${sampleOf(Math.floor(position / perSample))}`;
   }
 }
 
@@ -175,6 +189,14 @@ class ArrayDataset implements Dataset {
     return { inputs, ...(this.targetColumn ? { target: await this.targetColumn.rows(start, count) } : {}) };
   }
 
+  async take(samples: ArrayLike<number>): Promise<Batch> {
+    if (this.disposed) throw new InputError('the data set has been disposed of');
+    checkSamples(samples, this.samples);
+    const inputs = new Map<string, NdArray<DataDType>>();
+    for (const [name, column] of this.inputColumns) inputs.set(name, await column.take(samples));
+    return { inputs, ...(this.targetColumn ? { target: await this.targetColumn.take(samples) } : {}) };
+  }
+
   fingerprint(): Promise<string> {
     this.digest ??= this.hash();
     return this.digest;
@@ -202,5 +224,15 @@ class ArrayDataset implements Dataset {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+}
+
+/** Throws InputError for the first of `samples` that is not one of `count`, or where there are none. */
+export function checkSamples(samples: ArrayLike<number>, count: number): void {
+  if (samples.length === 0) throw new InputError('no samples were asked for');
+  for (let i = 0; i < samples.length; i++) {
+    const s = samples[i]!;
+    if (!(Number.isSafeInteger(s) && s >= 0 && s < count))
+      throw new InputError(`sample ${s} is asked for, the data set has ${count}`);
   }
 }

@@ -13,4 +13,5 @@ export { type NpzReadOptions, readNpz } from './npz-read.js';
 export { type NamedArrays, type NpzWriteOptions, writeNpz } from './npz-write.js';
 export { type DatasetOptions, openDataset } from './open.js';
 export { fitSampleShape } from './sample-shape.js';
+export { shuffled } from './shuffle.js';
 export type { StandardizeOptions } from './standardize.js';

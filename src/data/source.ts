@@ -1,5 +1,5 @@
 /** One stored array whose first axis counts samples, read a few samples at a time. */
-import { type ArrayDType, elementCount, fromBytes, itemSize, type NdArray } from '../base/ndarray.js';
+import { type ArrayDType, arrayStorage, elementCount, fromBytes, itemSize, type NdArray } from '../base/ndarray.js';
 import type { RandomAccessFile } from './random-access.js';
 
 export interface ArraySource {
@@ -9,6 +9,8 @@ export interface ArraySource {
   readonly shape: readonly number[];
   /** Samples [start, start + count) in row-major order. May share memory with the source. */
   rows(start: number, count: number): Promise<NdArray>;
+  /** These samples, in this order; absent where runs of neighbours are all that can be read. */
+  take?(samples: ArrayLike<number>): Promise<NdArray>;
 }
 
 export function memorySource(array: NdArray, what: string): ArraySource {
@@ -38,6 +40,16 @@ export function lazySource(
         data: data.subarray(start * rowElements, (start + count) * rowElements),
       } as NdArray;
     },
+    async take(samples) {
+      loading ??= load();
+      const { data } = await loading;
+      return joined(dtype, sampleShape, samples.length, (to) => {
+        for (let i = 0; i < samples.length; i++) {
+          const from = samples[i]! * rowElements;
+          to.set(data.subarray(from, from + rowElements), i * rowElements);
+        }
+      });
+    },
   };
 }
 
@@ -65,6 +77,52 @@ export function fileSource(
       return fromBytes(dtype, [count, ...sampleShape], bytes, littleEndian);
     },
   };
+}
+
+/** Any samples in any order, one read for each run of neighbours. */
+export async function takeSamples(source: ArraySource, samples: ArrayLike<number>): Promise<NdArray> {
+  if (source.take) return source.take(samples);
+  const parts: NdArray[] = [];
+  for (const [start, count] of runs(samples)) parts.push(await source.rows(start, count));
+  return concatenate(parts);
+}
+/** [start, count] of each run of neighbours */
+export function runs(samples: ArrayLike<number>): [number, number][] {
+  const found: [number, number][] = [];
+  for (let i = 0; i < samples.length; ) {
+    let count = 1;
+    while (i + count < samples.length && samples[i + count] === samples[i]! + count) count++;
+    found.push([samples[i]!, count]);
+    i += count;
+  }
+  return found;
+}
+/** Arrays of one dtype and sample shape, one after another along axis 0. */
+export function concatenate<D extends ArrayDType>(parts: readonly NdArray<D>[]): NdArray<D> {
+  const [first] = parts as [NdArray<D>];
+  if (parts.length === 1) return first;
+  const count = parts.reduce((n, { shape }) => n + shape[0]!, 0);
+  let at = 0;
+  return joined(first.dtype, first.shape.slice(1), count, (to) => {
+    for (const { data } of parts) {
+      to.set(data, at);
+      at += data.length;
+    }
+  }) as NdArray<D>;
+}
+/** storage of any dtype, as far as copying between two of the same dtype goes */
+interface Storage {
+  set(values: ArrayLike<unknown>, at: number): void;
+}
+function joined(
+  dtype: ArrayDType,
+  sampleShape: readonly number[],
+  count: number,
+  write: (to: Storage) => void,
+): NdArray {
+  const data = new arrayStorage[dtype](count * elementCount(sampleShape));
+  write(data as Storage);
+  return { dtype, shape: [count, ...sampleShape], data } as NdArray;
 }
 
 /** All of a source, a scalar included. */

@@ -4,13 +4,15 @@ import type { ArraySpec, Batch, Dataset } from './dataset.js';
 /** The same data with the target as one more input, named 'target'. Closing it closes the original. */
 export function targetAsInput(data: Dataset): Dataset {
   const inputs = new Map(data.inputs).set('target', data.target as ArraySpec);
+  const moved = ({ inputs: arrays, target }: Batch): Batch => ({
+    inputs: target ? new Map(arrays).set('target', target) : arrays,
+  });
+  const take = data.take?.bind(data);
   return {
     samples: data.samples,
     inputs,
-    async batch(start, count): Promise<Batch> {
-      const { inputs: arrays, target } = await data.batch(start, count);
-      return { inputs: target ? new Map(arrays).set('target', target) : arrays };
-    },
+    batch: async (start, count) => moved(await data.batch(start, count)),
+    ...(take && { take: async (samples: ArrayLike<number>) => moved(await take(samples)) }),
     fingerprint: () => data.fingerprint(),
     dispose: () => data.dispose(),
     [Symbol.asyncDispose]: () => data.dispose(),

@@ -5,22 +5,22 @@
  * on the device; otherwise they are read again for every pass.
  */
 import { cached } from '../base/cached.js';
-import { toFloat32, toFloat64, toInt32 } from '../base/convert.js';
-import { InputError, InternalError } from '../base/errors.js';
+import { InputError } from '../base/errors.js';
 import { philoxNormal, philoxUniform } from '../base/philox.js';
+import type { Block } from '../device/block.js';
 import type { Device } from '../device/device.js';
 import type { NativeBuffer } from '../device/native.js';
 import type { Attachment } from '../device/program.js';
 import { LoadedProgram } from '../device/program.js';
 import type { FloatDType, Node } from '../graph/index.js';
 import { ops, sizeOf } from '../graph/index.js';
-import { bytesPerElement } from '../program/format.js';
 import type { CompiledProgram, OutputPlacement, Placement } from '../transform/compile.js';
 import { compile } from '../transform/compile.js';
 import { bytesOf } from '../transform/views.js';
 import type { BatchGraph } from './batch-graph.js';
 import { batchGraph } from './batch-graph.js';
 import type { Objective } from './objective.js';
+import { packBatch } from './pack-batch.js';
 
 /** Random numbers that a Fisher's labels are drawn with. */
 export interface LabelDraws {
@@ -32,6 +32,8 @@ export interface ExecutionOptions {
   readonly device: Device;
   readonly dtype: FloatDType;
   readonly labels?: LabelDraws | undefined;
+  /** where the parameters are instead of at the model's values; stays the caller's */
+  readonly parameters?: Block | undefined;
   /** bytes of batches to keep on the device; the rest is read again for each pass */
   readonly dataBudget?: number | undefined;
 }
@@ -43,7 +45,9 @@ export class Execution {
   readonly objective: Objective;
   readonly device: Device;
   readonly dtype: FloatDType;
-  readonly parameters: NativeBuffer;
+  /** one vector; read anew by every run, so that writing to it moves the point of evaluation */
+  readonly parameters: Block;
+  readonly #ownsParameters: boolean;
   readonly #labels: LabelDraws | undefined;
   readonly #dataBudget: number;
   readonly #graphs = new Map<number, BatchGraph>();
@@ -62,14 +66,8 @@ export class Execution {
     this.#dataBudget = options.dataBudget ?? Number.POSITIVE_INFINITY;
     this.#counts = counts;
     this.#total = counts.reduce((a, b) => a + b, 0);
-    const size = bytesPerElement[this.dtype];
-    this.parameters = this.device.allocate(objective.dimension * size);
-    objective.parameters.forEach((p, i) => {
-      const values = this.dtype === 'float32' ? Float32Array.from(p.values()) : Float64Array.from(p.values());
-      this.device.guard(() => {
-        this.device.native.write(this.parameters, (objective.offsets[i] as number) * size, values);
-      });
-    });
+    this.#ownsParameters = options.parameters === undefined;
+    this.parameters = options.parameters ?? uploaded(objective, this.device, this.dtype);
   }
 
   static async create(objective: Objective, options: ExecutionOptions): Promise<Execution> {
@@ -138,7 +136,10 @@ export class Execution {
 
   /** The graph of a batch; shared by all batches of its extent. */
   graph(batch: number): BatchGraph {
-    const samples = this.extent(batch);
+    return this.graphOf(this.extent(batch));
+  }
+  /** The graph of a batch of `samples`, padding included. */
+  graphOf(samples: number): BatchGraph {
     return cached(this.#graphs, samples, () =>
       batchGraph(this.objective, samples, this.dtype, this.#labels?.draws ?? 0),
     );
@@ -203,43 +204,18 @@ export class Execution {
   async #fill(batch: number, graph: BatchGraph, buffer: NativeBuffer, count: number): Promise<void> {
     const { objective } = this;
     const start = batch * objective.batchSize;
-    const { inputs, target } = await objective.data.batch(start, count);
-    const put = (leaf: Node, values: ArrayLike<number>): void => {
-      const typed = typedArray(leaf, values);
-      const at = (graph.places.get(leaf)?.offset ?? 0) * bytesPerElement[leaf.dtype];
-      this.device.guard(() => {
-        this.device.native.write(buffer, at, typed);
-      });
-    };
-    for (const [name, leaf] of graph.inputs) {
-      const array = inputs.get(objective.dataName(name));
-      if (!array) throw new InternalError(`the data gave no '${name}'`);
-      const values =
-        leaf.dtype === 'float32'
-          ? toFloat32(array)
-          : leaf.dtype === 'float64'
-            ? toFloat64(array)
-            : toInt32(array, (i) => `input '${name}', element ${i}`);
-      put(leaf, values);
-    }
-    if (graph.target && target) put(graph.target, objective.targets(target, start));
-    const counts = this.#counts;
-    if (graph.target) {
-      put(
-        graph.weight,
-        Array.from({ length: graph.samples }, (_, i) => (i < count ? 1 / this.#total : 0)),
-      );
-      put(
-        graph.own,
-        Array.from({ length: graph.samples }, (_, i) =>
-          i < count && (counts[start + i] as number) > 0 ? 1 / (counts[start + i] as number) : 0,
-        ),
-      );
-    } else {
-      put(graph.weight, [count / objective.samples]);
-      put(graph.own, [1]);
-    }
-    if (graph.random && this.#labels) put(graph.random, this.#randomNumbers(graph, start, count));
+    const bytes = packBatch(graph, {
+      batch: await objective.data.batch(start, count),
+      count,
+      sampleOf: (row) => start + row,
+      counts: this.#counts.subarray(start, start + count),
+      weight: 1 / this.#total,
+      share: count / objective.samples,
+      random: graph.random && this.#labels ? this.#randomNumbers(graph, start, count) : null,
+    });
+    this.device.guard(() => {
+      this.device.native.write(buffer, 0, bytes);
+    });
   }
 
   /** Number (sample, position, draw) depends on nothing but those three and the seed, so batches may fall anyhow. */
@@ -260,7 +236,7 @@ export class Execution {
   attachments(program: LoadedProgram, data: NativeBuffer): Map<string, Attachment> {
     const whole = (buffer: NativeBuffer): Attachment => ({ buffer, byteOffset: 0 });
     return new Map([
-      ['parameters', whole(this.parameters)],
+      ['parameters', this.parameters],
       ['data', whole(data)],
       ['scratch', whole(this.scratch(program.source.scratchBytes))],
     ]);
@@ -281,24 +257,18 @@ export class Execution {
     for (const b of this.#resident.values()) b.dispose();
     this.#resident.clear();
     this.#scratch?.dispose();
-    this.parameters.dispose();
+    if (this.#ownsParameters) this.parameters.dispose();
   }
 }
 
-/** In the leaf's type; a short last batch is filled up with copies of its last sample, which are as harmless as that one. */
-function typedArray(leaf: Node, values: ArrayLike<number>): Float32Array | Float64Array | Int32Array | Uint8Array {
-  const length = sizeOf(leaf.shape);
-  const out =
-    leaf.dtype === 'float32'
-      ? new Float32Array(length)
-      : leaf.dtype === 'float64'
-        ? new Float64Array(length)
-        : leaf.dtype === 'int32'
-          ? new Int32Array(length)
-          : new Uint8Array(length);
-  out.set(values);
-  const perSample = length / (leaf.shape[0] ?? 1);
-  for (let at = values.length; at < length; at += perSample)
-    out.copyWithin(at, values.length - perSample, values.length);
-  return out;
+/** The model's values of an objective's parameters, as one vector on the device. */
+function uploaded({ parameters, offsets, dimension }: Objective, device: Device, dtype: FloatDType): Block {
+  const block = device.block(dtype, dimension, 1);
+  parameters.forEach((p, i) => {
+    const from = offsets[i] as number;
+    const part = block.elements(from, from + sizeOf(p.shape));
+    part.write(p.values());
+    part.dispose();
+  });
+  return block;
 }

@@ -34,7 +34,9 @@ export interface Formulation {
   readonly bound: BoundLoss;
   /** Σ weight · terms: this batch's share of the mean loss, and of its regularisation */
   readonly loss: Node;
-  /** λ times this batch's share of the samples, []; null without regularisation */
+  /** this batch's share of the regularisation, [], the shares of all batches summing to 1; null where nothing reads it */
+  readonly share: Node | null;
+  /** λ times that share; null without regularisation */
   readonly ridge: Node | null;
 }
 
@@ -167,11 +169,9 @@ export class Objective {
     const bound = this.loss.bind(output.shape, target.shape);
     const weight = graph.input('weight', [samples], dtype);
     const loss = ops.reduceSum(ops.mul(weight, bound.terms(output, target)));
-    // padding has weight 0, so the samples that count are told by theirs
-    const present = ops.cast(ops.gt(weight, 0), dtype);
-    const share = ops.mul(1 / this.samples, ops.reduceSum(present));
+    const share = this.l2 === 0 ? null : graph.input('share', [], dtype);
     return this.#regularised(
-      { graph, samples, parameters, inputs, target, weight, output, bound, loss, ridge: null },
+      { graph, samples, parameters, inputs, target, weight, output, bound, loss, share, ridge: null },
       share,
     );
   }
@@ -183,14 +183,14 @@ export class Objective {
     const bound = this.loss.bind(output.shape, []);
     const loss = ops.mul(weight, ops.reshape(output, []));
     return this.#regularised(
-      { graph, samples, parameters, inputs, target: null, weight, output, bound, loss, ridge: null },
+      { graph, samples, parameters, inputs, target: null, weight, output, bound, loss, share: null, ridge: null },
       weight,
     );
   }
 
-  /** with this share of (λ/2)‖θ‖²; shares of all batches sum to 1 */
-  #regularised(f: Formulation, share: Node): Formulation {
-    if (this.l2 === 0) return f;
+  /** with this share of (λ/2)‖θ‖² */
+  #regularised(f: Formulation, share: Node | null): Formulation {
+    if (this.l2 === 0 || !share) return f;
     const ridge = ops.mul(this.l2, share);
     const squares = f.parameters.map((p) => ops.reduceSum(ops.mul(p, p))).reduce((a, b) => ops.add(a, b));
     return { ...f, ridge, loss: ops.add(f.loss, ops.mul(0.5, ops.mul(ridge, squares))) };
@@ -212,7 +212,7 @@ export class Objective {
       const n = Math.min(this.batchSize, this.samples - start);
       const { target: array } = await this.data.batch(start, n);
       if (!array) throw new InternalError('the data gave no targets');
-      const values = this.targets(array, start);
+      const values = this.targets(array, (row) => start + row);
       for (let i = 0; i < n; i++) {
         const own = values.subarray(i * perSample, (i + 1) * perSample);
         own.forEach((v) => {
@@ -226,11 +226,11 @@ export class Objective {
     return counts;
   }
 
-  /** Targets as the loss takes them. */
-  targets(array: NdArray, start: number): Float64Array | Int32Array {
+  /** Targets as the loss takes them; `sampleOf` numbers the rows for messages. */
+  targets(array: NdArray, sampleOf: (row: number) => number): Float64Array | Int32Array {
     if (this.loss.target !== 'int32') return toFloat64(array);
     const perSample = array.data.length / (array.shape[0] ?? 1);
-    return toInt32(array, (i) => `target of sample ${start + Math.floor(i / perSample)}`);
+    return toInt32(array, (i) => `target of sample ${sampleOf(Math.floor(i / perSample))}`);
   }
 }
 

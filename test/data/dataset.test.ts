@@ -50,6 +50,31 @@ describe.each(['stored.npz', 'deflated.npz'])('%s', (name) => {
   });
 });
 
+test.each(['stored.npz', 'deflated.npz'])('%s: any samples in any order', async (name) => {
+  await using data = await openDataset(fixture(name), { scale: 0.5 });
+  const chosen = [4, 0, 1, 4, 3];
+  const { inputs, target } = await data.take!(Int32Array.from(chosen));
+  expect(inputs.get('images')!.shape).toEqual([5, 1, 2, 2]);
+  expect([...inputs.get('images')!.data]).toEqual(
+    chosen.flatMap((i) =>
+      images()
+        .slice(4 * i, 4 * i + 4)
+        .map((byte) => byte * 0.5),
+    ),
+  );
+  expect([...target!.data]).toEqual(chosen.map((i) => [3, 1, 4, 1, 5][i]));
+  for (const [bad, named] of [
+    [[0, 5], 'sample 5'],
+    [[], 'no samples'],
+  ] as const)
+    await expect(data.take!(bad)).rejects.toThrow(named);
+});
+
+test('a bad value among taken samples is named by its own sample', async () => {
+  const data = datasetFromArrays({ inputs: { x: { data: Float32Array.of(1, 2, Number.NaN, 4), shape: [4, 1] } } });
+  await expect(data.take!([3, 0, 2])).rejects.toThrow('element 0 of sample 2 is NaN');
+});
+
 test('a batch taken twice is the same: standardising does not eat into the source', async () => {
   const data = datasetFromArrays({ inputs: { x: { data: Float32Array.of(1, 2), shape: [2, 1] } } }, { scale: 10 });
   for (let i = 0; i < 2; i++) expect([...(await data.batch(0, 2)).inputs.get('x')!.data]).toEqual([10, 20]);
