@@ -17,6 +17,7 @@ export * from './mfac/index.js';
 export * from './model/loss.js';
 export { type MeanLoss, type MeanLossOptions, meanLoss } from './model/mean-loss.js';
 export type { BuildOptions, Model, ModelInput, ModelOutput, Parameter } from './model/model.js';
+export { type NamedParameters, parameterArrays, withParameters } from './model/with-parameters.js';
 export { loadOnnx as loadModel, writeOnnx } from './onnx/index.js';
 export * from './operators/algebra.js';
 export * from './operators/create.js';

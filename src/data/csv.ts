@@ -34,7 +34,7 @@ export async function readCsv(file: RandomAccessFile, options: CsvOptions = {}):
       const names = record.fields.map((field) => field.trim());
       const isHeader = names.some((name) => !isNumeric(name));
       const wanted = options.targetColumn ?? (options.targetsOnly && names.length === 1 ? 0 : undefined);
-      const target = wanted === undefined ? -1 : findColumn(file, wanted, names, isHeader);
+      const target = wanted === undefined ? -1 : findColumn(file.path, wanted, names, isHeader);
       table = new TableBuilder(file.path, names.length, target, isHeader ? names : undefined);
       if (isHeader) continue;
     }
@@ -52,16 +52,12 @@ async function findDelimiter(file: RandomAccessFile): Promise<string> {
   return [',', '\t', ';'].find((each) => firstLine.includes(each)) ?? ',';
 }
 
-function findColumn(
-  file: RandomAccessFile,
-  wanted: string | number,
-  names: readonly string[],
-  isHeader: boolean,
-): number {
+/** The place of the column that is named or numbered so; throws InputError where there is none. */
+export function findColumn(path: string, wanted: string | number, names: readonly string[], isHeader: boolean): number {
   const byName = isHeader ? names.indexOf(String(wanted)) : -1;
   if (byName >= 0) {
     if (names.indexOf(String(wanted), byName + 1) >= 0)
-      throw new InputError(`${file.path} has two columns named ${quoted(String(wanted))}`);
+      throw new InputError(`${path} has two columns named ${quoted(String(wanted))}`);
     return byName;
   }
   const number = /^-?\d+$/.test(String(wanted)) ? Number(wanted) : NaN;
@@ -70,7 +66,7 @@ function findColumn(
   const known = isHeader
     ? `its columns are ${names.slice(0, 20).map(quoted).join(', ')}`
     : `it has no header; columns are numbered 0 to ${names.length - 1}`;
-  throw new InputError(`${file.path} has no column ${quoted(String(wanted))}: ${known}`);
+  throw new InputError(`${path} has no column ${quoted(String(wanted))}: ${known}`);
 }
 
 const numeric = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;

@@ -12,6 +12,7 @@ export { readNpy, writeNpy } from './npy.js';
 export { type NpzReadOptions, readNpz } from './npz-read.js';
 export { type NamedArrays, type NpzWriteOptions, writeNpz } from './npz-write.js';
 export { type DatasetOptions, openDataset } from './open.js';
+export { readSafetensors, writeSafetensors } from './safetensors.js';
 export { fitSampleShape } from './sample-shape.js';
 export { shuffled } from './shuffle.js';
 export type { StandardizeOptions } from './standardize.js';

@@ -11,13 +11,16 @@ export interface ArraySource {
   rows(start: number, count: number): Promise<NdArray>;
   /** These samples, in this order; absent where runs of neighbours are all that can be read. */
   take?(samples: ArrayLike<number>): Promise<NdArray>;
+  /** Gives up memory that `rows` would fill again. Absent where there is none. */
+  release?(): void;
 }
 
 export function memorySource(array: NdArray, what: string): ArraySource {
-  return lazySource(array.dtype, array.shape, what, async () => array);
+  const { release: _, ...source } = lazySource(array.dtype, array.shape, what, async () => array);
+  return source;
 }
 
-/** Loads on first use; concurrent uses share the load. The array has at least the rows that are asked for. */
+/** Loads on first use and keeps it until released; concurrent uses share the load. The array has at least the rows that are asked for. */
 export function lazySource(
   dtype: ArrayDType,
   shape: readonly number[],
@@ -31,6 +34,9 @@ export function lazySource(
     what,
     dtype,
     shape,
+    release: () => {
+      loading = undefined;
+    },
     async rows(start, count) {
       loading ??= load();
       const { data } = await loading;
@@ -43,7 +49,7 @@ export function lazySource(
     async take(samples) {
       loading ??= load();
       const { data } = await loading;
-      return joined(dtype, sampleShape, samples.length, (to) => {
+      return filled(dtype, sampleShape, samples.length, (to) => {
         for (let i = 0; i < samples.length; i++) {
           const from = samples[i]! * rowElements;
           to.set(data.subarray(from, from + rowElements), i * rowElements);
@@ -79,6 +85,20 @@ export function fileSource(
   };
 }
 
+/** Another reading of the same values, array by array. */
+export function converted(source: ArraySource, dtype: ArrayDType, convert: (raw: NdArray) => NdArray): ArraySource {
+  const { what, shape, release } = source;
+  const take = source.take?.bind(source);
+  return {
+    what,
+    dtype,
+    shape,
+    ...(release && { release: () => source.release?.() }),
+    rows: async (start, count) => convert(await source.rows(start, count)),
+    ...(take && { take: async (samples: ArrayLike<number>) => convert(await take(samples)) }),
+  };
+}
+
 /** Any samples in any order, one read for each run of neighbours. */
 export async function takeSamples(source: ArraySource, samples: ArrayLike<number>): Promise<NdArray> {
   if (source.take) return source.take(samples);
@@ -103,18 +123,19 @@ export function concatenate<D extends ArrayDType>(parts: readonly NdArray<D>[]):
   if (parts.length === 1) return first;
   const count = parts.reduce((n, { shape }) => n + shape[0]!, 0);
   let at = 0;
-  return joined(first.dtype, first.shape.slice(1), count, (to) => {
+  return filled(first.dtype, first.shape.slice(1), count, (to) => {
     for (const { data } of parts) {
       to.set(data, at);
       at += data.length;
     }
   }) as NdArray<D>;
 }
-/** storage of any dtype, as far as copying between two of the same dtype goes */
-interface Storage {
+/** Storage of any dtype, as far as copying between two of the same dtype goes. */
+export interface Storage {
   set(values: ArrayLike<unknown>, at: number): void;
 }
-function joined(
+/** An array that `write` fills. */
+export function filled(
   dtype: ArrayDType,
   sampleShape: readonly number[],
   count: number,

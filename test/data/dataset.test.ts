@@ -241,7 +241,9 @@ test('typed arrays are checked against shape and dtype', () => {
 test('files of no known format', async () => {
   await writeFile(file('notes.md'), 'hello');
   await writeFile(file('empty.bin'), '');
-  await expect(openDataset(file('notes.md'))).rejects.toThrow('neither .npz, .npy, IDX nor CSV');
+  await expect(openDataset(file('notes.md'))).rejects.toThrow(
+    'neither .npz, .npy, .safetensors, Parquet, Arrow, IDX nor CSV',
+  );
   await expect(openDataset(file('empty.bin'))).rejects.toThrow('is empty');
   await expect(openDataset(file('none.npz'))).rejects.toMatchObject({
     code: 'INPUT',
