@@ -45,6 +45,15 @@ writeFileSync(
     .replace("require('#binding')", "require('./binding.cjs')")
     .replace('require("#binding")', 'require("./binding.cjs")'),
 );
+// An optional library may be a module, which a require cannot load in every Node.
+const peers = join(root, 'dist/cjs/data/peers.js');
+const lowered = readFileSync(peers, 'utf8');
+const kept = lowered.replace(/Promise\.resolve\(`\$\{name\}`\)\.then\(.*?require\(s\)\)\)/, 'import(name)');
+if (kept === lowered) {
+  console.error('build: dist/cjs/data/peers.js does not import its libraries as expected');
+  process.exit(1);
+}
+writeFileSync(peers, kept);
 writeFileSync(stamp, '');
 // Dates hold whole milliseconds, file times more: rounded down, the stamp would always be older than its sources.
 utimesSync(stamp, new Date(), new Date(Math.ceil(latest)));

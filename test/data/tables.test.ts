@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Dataset, openDataset } from '../../src/data/index.js';
 import { byteFlips, failsProperly, truncations, writeAnew } from '../base/fuzz.js';
 import { fixture } from './fixture.js';
@@ -119,28 +119,5 @@ test.each(['scalars-lz4.feather', 'scalars-zstd.feather'])('%s: compression is n
   await expect(openDataset(fixture(name))).rejects.toMatchObject({
     exitCode: 2,
     message: expect.stringContaining("compression='uncompressed'"),
-  });
-});
-
-describe('without the library', () => {
-  afterEach(() => {
-    vi.doUnmock('hyparquet');
-    vi.doUnmock('apache-arrow');
-    vi.resetModules();
-  });
-  test.each([
-    ['hyparquet', 'scalars.parquet'],
-    ['apache-arrow', 'scalars.arrow'],
-  ])('%s: the message says how to install it', async (name, path) => {
-    vi.resetModules();
-    vi.doMock(name, () => {
-      throw Object.assign(new Error(`Cannot find package '${name}'`), { code: 'ERR_MODULE_NOT_FOUND' });
-    });
-    const fresh = await import('../../src/data/index.js');
-    await expect(fresh.openDataset(fixture(path))).rejects.toMatchObject({
-      name: 'MissingEnvironmentError',
-      exitCode: 2,
-      message: expect.stringContaining(`npm install ${name}`),
-    });
   });
 });

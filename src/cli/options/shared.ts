@@ -70,14 +70,15 @@ export function addModelOptions(command: Command): Command {
 }
 
 export function addDataOptions(command: Command, needed: 'required' | 'optional'): Command {
-  const data = new Option('--data <file>', '.npz, .npy, IDX or CSV; may be repeated, also as NAME=FILE').argParser(
-    repeated,
-  );
+  const data = new Option(
+    '--data <file>',
+    '.npz, .safetensors, .npy, IDX, CSV, Parquet or Arrow, or a folder of such; may be repeated, also as NAME=FILE',
+  ).argParser(repeated);
   if (needed === 'required') data.makeOptionMandatory();
   return command
     .addOption(data)
     .addOption(new Option('--target <file>', 'the targets, where --data does not hold them'))
-    .addOption(new Option('--target-column <column>', "a CSV file's target: its name, or its number from 0"))
+    .addOption(new Option('--target-column <column>', "a table's target: its name, or its number from 0"))
     .addOption(new Option('--scale <factor>', 'multiply inputs, such as 1/255'))
     .addOption(new Option('--mean <numbers>', 'then subtract: one number, or one per channel').argParser(numbers()))
     .addOption(new Option('--std <numbers>', 'then divide by: likewise').argParser(numbers()))
