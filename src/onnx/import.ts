@@ -55,7 +55,8 @@ export function modelFromOnnx(file: OnnxFile, source: string = file.path): Impor
     constants: prepared.candidates.filter((c) => c.origin === 'constant' && !names.has(c.name)).map(parameter),
     buffers: model.graph.initializers
       .filter((t) => !names.has(t.name) && consumers.has(t.name))
-      .map((t) => ({ name: t.name, shape: t.dims })),
+      .map((t) => ({ name: t.name, shape: t.dims }))
+      .concat(model.graph.sparseInitializers.map(({ values, dims }) => ({ name: values.name, shape: dims }))),
     operators: histogram(nodes),
     opset: model.opsetImports.get('') ?? 0,
     unsupported,

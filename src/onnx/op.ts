@@ -3,7 +3,7 @@ import { InputError, UnsupportedError } from '../base/errors.js';
 import { quoted } from '../base/quote.js';
 import type { DType, Graph, Node, Shape } from '../graph/index.js';
 import { describe, isFloat } from '../graph/index.js';
-import type { OnnxDataType, OnnxGraph, OnnxNode, OnnxTensor } from './proto/index.js';
+import type { OnnxDataType, OnnxGraph, OnnxNode, OnnxSparseTensor, OnnxTensor } from './proto/index.js';
 import { onnxDataTypes } from './proto/index.js';
 import type { Known, Sequence, Tensor, Value } from './values.js';
 
@@ -48,6 +48,7 @@ interface AttributeValues {
   ints: readonly number[];
   strings: readonly string[];
   tensor: OnnxTensor;
+  sparseTensor: OnnxSparseTensor;
   graph: OnnxGraph;
 }
 
@@ -88,6 +89,9 @@ export class AttributeView {
   }
   tensor(name: string): OnnxTensor | undefined {
     return this.#attribute(name, 'tensor');
+  }
+  sparseTensor(name: string): OnnxSparseTensor | undefined {
+    return this.#attribute(name, 'sparseTensor');
   }
   subgraph(name: string): OnnxGraph | undefined {
     return this.#attribute(name, 'graph');

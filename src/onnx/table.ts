@@ -4,6 +4,7 @@ import { activationOps } from './ops/activations.js';
 import { arithmeticOps } from './ops/arithmetic.js';
 import { attentionOps } from './ops/attention.js';
 import { constantOps } from './ops/constants.js';
+import { contribOps } from './ops/contrib.js';
 import { controlOps } from './ops/control.js';
 import { convolutionOps } from './ops/convolution.js';
 import { gatherOps } from './ops/gather.js';
@@ -15,10 +16,12 @@ import { productOps } from './ops/products.js';
 import { quantizationOps } from './ops/quantization.js';
 import { recurrentOps } from './ops/recurrent.js';
 import { reductionOps } from './ops/reductions.js';
+import { regionOps } from './ops/regions.js';
 import { resizeOps } from './ops/resize.js';
 import { scatterOps } from './ops/scatter.js';
 import { sequenceOps } from './ops/sequences.js';
 import { shapeOps } from './ops/shapes.js';
+import { signalOps } from './ops/signal.js';
 import { slicingOps } from './ops/slicing.js';
 import type { OnnxNode } from './proto/index.js';
 
@@ -43,6 +46,9 @@ const families: readonly OpTable[] = [
   attentionOps,
   gridSampleOps,
   recurrentOps,
+  signalOps,
+  regionOps,
+  contribOps,
 ];
 const table = new Map<string, OpRule>(families.flatMap((family) => Object.entries(family)));
 

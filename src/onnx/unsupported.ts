@@ -19,8 +19,6 @@ export function unsupportedIn(model: OnnxModel, nodes: readonly OnnxNode[]): str
     const reason = reasonAgainst(node, (node.opsets ?? model.opsetImports).get(node.domain) ?? 0);
     if (reason !== undefined) found.set(reason, (found.get(reason) ?? 0) + 1);
   }
-  if (model.graph.sparseInitializers.length > 0)
-    found.set('sparse initializers', model.graph.sparseInitializers.length);
   return [...found].map(([reason, count]) => (count > 1 ? `${reason} (${count} times)` : reason));
 }
 

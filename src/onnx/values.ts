@@ -6,7 +6,13 @@ import type { NdArray } from '../base/ndarray.js';
 import { quoted } from '../base/quote.js';
 import type { DType, FloatDType, Graph, Node, Shape } from '../graph/index.js';
 import { isFloat, sizeOf } from '../graph/index.js';
-import { type OnnxDataType, type OnnxTensor, tensorArray } from './proto/index.js';
+import {
+  type OnnxDataType,
+  type OnnxSparseTensor,
+  type OnnxTensor,
+  tensorArray,
+  tensorNumbers,
+} from './proto/index.js';
 
 /**
  * Values known at import. Integers are exact up to 2^53 (beyond, as INT64_MAX, they are rounded, which only "to the
@@ -99,6 +105,41 @@ function constantNode(known: Known, graph: Graph, float: FloatDType, what: strin
 export function knownOf(tensor: OnnxTensor): Known {
   return knownOfArray(tensorArray(tensor));
 }
+/** dense tensors larger than this must be filled to a thousandth at least, or a few bytes could ask for any memory */
+const sparseLimit = 1 << 24;
+
+/** a sparse tensor with its zeros */
+export function knownOfSparse({ values, indices, dims }: OnnxSparseTensor): Known {
+  checkShape(dims, 'a sparse tensor');
+  const { data: given, dtype } = knownOf(values),
+    places = tensorNumbers(indices),
+    count = sizeOf(dims);
+  const depth = indices.dims.length === 2 ? dims.length : 1;
+  if (places.length !== given.length * depth || (depth > 1 && indices.dims[1] !== depth))
+    throw new InputError(`a sparse tensor [${dims}] of ${given.length} values has indices [${indices.dims}]`);
+  if (count > sparseLimit && count > 1024 * given.length)
+    throw new UnsupportedError(`a sparse tensor [${dims}] of ${given.length} values is too large to be written out`);
+  const data = dtype === 'float32' ? new Float32Array(count) : new Float64Array(count);
+  given.forEach((value, i) => {
+    const flat =
+      indices.dims.length === 2
+        ? dims.reduce((at, extent, axis) => at * extent + within(places[i * depth + axis] as number, extent), 0)
+        : within(places[i] as number, count);
+    data[flat] = value;
+  });
+  return new Known(dims, dtype, data);
+}
+function within(index: number, extent: number): number {
+  if (!(index >= 0 && index < extent)) throw new InputError(`a sparse tensor has the impossible index ${index}`);
+  return index;
+}
+/** a sparse initializer, written out when it is needed; it is no parameter, since its zeros are meant */
+export function sparseTensor(sparse: OnnxSparseTensor, graph: Graph, float: FloatDType): Tensor {
+  const known = once(() => knownOfSparse(sparse));
+  const node = once(() => constantNode(known(), graph, float, quoted(sparse.values.name)));
+  return { kind: 'tensor', shape: sparse.dims, folds: true, known, node };
+}
+
 function knownOfArray(array: NdArray): Known {
   const { shape } = array;
   switch (array.dtype) {
@@ -154,6 +195,13 @@ export function dtypeOf(type: OnnxDataType, float: FloatDType): DType {
 }
 export const isFloatType = (type: OnnxDataType): boolean =>
   type === 'float32' || type === 'float64' || type === 'float16' || type === 'bfloat16';
+
+/** what an operator lists number by number at import (places of padding, weights of resizing) has bounds, too */
+const tableLimit = 1 << 22;
+export function checkTable(entries: number, what: string): void {
+  if (!(entries <= tableLimit))
+    throw new UnsupportedError(`${what} would be a table of ${entries} entries; at most ${tableLimit} are supported`);
+}
 
 /** shapes come from files: refuse what nothing could hold */
 export function checkShape(shape: Shape, what: string): void {

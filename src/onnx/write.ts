@@ -6,7 +6,7 @@ import type { Candidate } from './candidates.js';
 import { Interpreter } from './interpreter.js';
 import type { BatchChange } from './op.js';
 import type { OnnxModel, OnnxNode } from './proto/index.js';
-import { computed, fileTensor, parameterTensor, type Value } from './values.js';
+import { computed, fileTensor, parameterTensor, sparseTensor, type Value } from './values.js';
 
 export interface Prepared {
   readonly model: OnnxModel;
@@ -41,6 +41,8 @@ export function write(prepared: Prepared, { graph, float, inputs, parameters }: 
   });
   for (const tensor of file.initializers)
     interpreter.define(tensor.name, replaced.get(tensor.name) ?? fileTensor(tensor, graph, float));
+  for (const sparse of file.sparseInitializers)
+    interpreter.define(sparse.values.name, sparseTensor(sparse, graph, float));
   for (const { name } of dataInputs(prepared.model)) {
     const node = inputs.get(name);
     if (!node) throw new InputError(`no value is given for the model's input ${quoted(name)}`);

@@ -26,8 +26,6 @@ const excluded: readonly [RegExp, string][] = [
   ],
   [/^test_(strnorm|tfidfvectorizer|equal_string|cast(like)?_(STRING|FLOAT_to_STRING))/, 'strings'],
   [/^test_scan_sum$/, 'Scan of opset 8 is refused'],
-  [/^test_(dft|stft|melweightmatrix)/, 'signal processing'],
-  [/^test_(det|roialign|maxpool_with_argmax_2d_precomputed_strides)/, 'not supported yet'],
   [
     /^test_resize_downsample_scales_(linear|cubic)_align_corners$/,
     'aligned corners go by the whole extent of the result, as in PyTorch and onnxruntime',
@@ -42,7 +40,7 @@ const unsmooth: readonly [RegExp, string][] = [
   [/^test_batchnorm_(epsilon|example)$/, 'running statistics are not differentiated'],
   [/^test_((elu|leakyrelu|selu|thresholdedrelu)_example|acosh_example)$/, 'an input stands at the kink'],
   [/^test_(floor_example|round|sign|sign_model|hardmax_one_hot)$/, 'an input stands at a jump'],
-  [/^test_gridsample_/, 'positions stand between pixels, where interpolation has kinks'],
+  [/^test_(gridsample_|roialign_aligned_false)/, 'positions stand between pixels, where interpolation has kinks'],
   [/^test_reduce_min_default_axes_keepdims_example$/, 'two inputs tie'],
 ];
 

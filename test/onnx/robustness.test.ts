@@ -1,4 +1,4 @@
-/** Damaged files end in an error of ours, quickly, whatever the damage. */
+/** Files that end anywhere, and files that ask for the impossible, end in an error of ours; see fuzz/ for other damage. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -51,16 +51,4 @@ describe.each(files)('%s', (file) => {
     for (let end = 0; end < whole.length; end += Math.max(1, Math.floor(whole.length / 300)))
       attempt(whole.slice(0, end));
   });
-  test('with bytes changed', () => {
-    let state = 12345;
-    const next = (limit: number): number => {
-      state = (state * 48271) % 2147483647;
-      return state % limit;
-    };
-    for (let i = 0; i < 1500; i++) {
-      const bytes = whole.slice();
-      for (let n = 1 + next(3); n > 0; n--) bytes[next(bytes.length)] = next(256);
-      attempt(bytes);
-    }
-  }, 120_000);
 });

@@ -3,11 +3,13 @@ import { InputError, UnsupportedError } from '../../base/errors.js';
 import * as f from '../../graph/functions.js';
 import { isFloat, type Node, ops, sizeOf } from '../../graph/index.js';
 import type { Op, OpRule, OpTable } from '../op.js';
-import { Known, knownOf } from '../values.js';
+import { checkTable, Known, knownOf, knownOfSparse } from '../values.js';
 
 function constant(op: Op): Known {
   const tensor = op.tensor('value');
   if (tensor) return knownOf(tensor);
+  const sparse = op.sparseTensor('sparse_value');
+  if (sparse) return knownOfSparse(sparse);
   for (const name of ['value_float', 'value_floats', 'value_int', 'value_ints']) {
     if (!op.hasAttribute(name)) continue;
     if (name === 'value_float') return new Known([], 'float32', Float32Array.of(op.float(name, 0)));
@@ -17,7 +19,7 @@ function constant(op: Op): Known {
       ? new Known([values.length], 'float32', Float32Array.from(values))
       : Known.integers(values);
   }
-  throw new UnsupportedError('holds no numbers (strings and sparse tensors are not supported)');
+  throw new UnsupportedError('holds no numbers (strings are not supported)');
 }
 
 function constantOfShape(op: Op): Node {
@@ -84,8 +86,8 @@ function cosineWindow(coefficients: readonly number[]): OpRule {
     build: (op) => {
       const size = op.scalar(0, 'size'),
         period = op.int('periodic', 1) !== 0 ? size : size - 1;
-      if (!Number.isInteger(size) || size < 1 || size > 1 << 28)
-        throw new InputError(`a window of ${size} is impossible`);
+      if (!Number.isInteger(size) || size < 1) throw new InputError(`a window of ${size} is impossible`);
+      checkTable(size, 'the window');
       const data = Float64Array.from({ length: size }, (_, i) =>
         coefficients.reduce((sum, c, k) => sum + c * Math.cos((2 * Math.PI * k * i) / Math.max(1, period)), 0),
       );
@@ -95,7 +97,7 @@ function cosineWindow(coefficients: readonly number[]): OpRule {
 }
 
 export const constantOps: OpTable = {
-  Constant: { limits: 'no strings, no sparse tensors', build: constant },
+  Constant: { limits: 'no strings', build: constant },
   ConstantOfShape: { build: constantOfShape },
   Range: { limits: 'bounds must be known at import', build: range },
   HannWindow: cosineWindow([0.5, -0.5]),

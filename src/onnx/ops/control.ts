@@ -3,7 +3,7 @@ import { InputError } from '../../base/errors.js';
 import { ops, sizeOf } from '../../graph/index.js';
 import { NotConstant, type Op, type OpTable, type Result, TooLong } from '../op.js';
 import type { OnnxGraph } from '../proto/index.js';
-import { computed, Known, type Tensor, type Value } from '../values.js';
+import { checkTable, computed, Known, type Tensor, type Value } from '../values.js';
 
 /** a loop may not make us unroll for ever */
 const tripLimit = 1 << 14;
@@ -41,6 +41,7 @@ function stacked(parts: readonly Tensor[], axis: number): Result {
       size = one.data.length;
     if (known.some((k) => k.data.length !== size || k.shape.join() !== one.shape.join()))
       throw new InputError('its steps give results of different shapes');
+    checkTable(size * parts.length, 'what its steps give');
     const data = new Float64Array(size * parts.length);
     known.forEach((k, i) => {
       data.set(k.data, i * size);

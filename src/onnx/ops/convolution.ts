@@ -1,7 +1,8 @@
 import { InputError } from '../../base/errors.js';
-import { type Node, ops, sameShape } from '../../graph/index.js';
+import { type Node, ops, sameShape, sizeOf } from '../../graph/index.js';
 import type { Op, OpTable } from '../op.js';
-import { autoPad, dilationsOf, padsOf, reach, splitPadding, stridesOf, windowing } from './windowing.js';
+import { checkTable } from '../values.js';
+import { autoPad, dilationsOf, padsOf, positionsOf, reach, splitPadding, stridesOf, windowing } from './windowing.js';
 
 /** [C] beside [N, C, …space] */
 export const perChannel = (x: Node, rank: number): Node =>
@@ -27,7 +28,7 @@ function withBias(y: Node, bias: Node | undefined, rank: number): Node {
   return bias ? ops.add(y, perChannel(bias, rank)) : y;
 }
 
-function conv(op: Op): Node {
+export function conv(op: Op): Node {
   const { x, w, rank, groups } = operands(op);
   if ((w.shape[0] as number) % groups !== 0)
     throw new InputError(`${w.shape[0]} output channels do not form ${groups} groups`);
@@ -70,4 +71,37 @@ function convTranspose(op: Op): Node {
   return withBias(y, op.maybe(2), rank);
 }
 
-export const convolutionOps: OpTable = { Conv: { build: conv }, ConvTranspose: { build: convTranspose } };
+/** Patches [N, C·window, positions] added up where they were cut from an image [N, C, …space]: unfold's adjoint. */
+function col2im(op: Op): Node {
+  const y = op.floating(0),
+    space = op.list(1, 'image_shape'),
+    window = op.list(2, 'block_shape');
+  const [n = 0, rows = 0, columns = 0] = y.shape;
+  const g = windowing(op, space, window),
+    positions = positionsOf(space, g, false);
+  const taps = sizeOf(window),
+    channels = rows / taps,
+    padded = space.map((s, i) => s + (g.padLow[i] as number) + (g.padHigh[i] as number));
+  if (y.shape.length !== 3 || !Number.isInteger(channels) || sizeOf(positions) !== columns)
+    throw new InputError(`patches [${y.shape}] do not fit windows [${window}] at [${positions}]`);
+  checkTable(taps * columns, 'the places of its patches');
+  // the place of every tap at every position in the padded image
+  const places = [...window, ...positions];
+  const strides = places.map((_, i) => sizeOf(places.slice(i + 1)));
+  const index = Int32Array.from({ length: taps * columns }, (_, at) =>
+    padded.reduce((place, size, d) => {
+      const digit = (axis: number): number => Math.floor(at / (strides[axis] as number)) % (places[axis] as number);
+      const here = digit(d) * (g.dilations[d] as number) + digit(padded.length + d) * (g.strides[d] as number);
+      return place * size + here;
+    }, 0),
+  );
+  const flat = ops.reshape(y, [n, channels, taps * columns]);
+  const image = ops.takeTranspose(flat, y.graph.constant(index, [index.length], 'int32'), 2, sizeOf(padded));
+  return ops.slice(ops.reshape(image, [n, channels, ...padded]), [0, 0, ...g.padLow], [n, channels, ...space]);
+}
+
+export const convolutionOps: OpTable = {
+  Conv: { build: conv },
+  ConvTranspose: { build: convTranspose },
+  Col2Im: { build: col2im },
+};

@@ -2,6 +2,7 @@
 import { InputError } from '../../base/errors.js';
 import { type Node, ops, sizeOf } from '../../graph/index.js';
 import type { Op, OpTable } from '../op.js';
+import { checkTable } from '../values.js';
 
 /** Input i as indices into an axis: negative ones count from its end. */
 export function indices(op: Op, i: number, extent: number): Node {
@@ -110,6 +111,7 @@ function reverseSequence(op: Op): Node {
   const [time, batch] = [op.int('time_axis', 0), op.int('batch_axis', 1)];
   const inner = sizeOf(x.shape.slice(2)),
     [a = 0, b = 0] = x.shape;
+  checkTable(a * b, 'the order of its elements');
   const index = Int32Array.from({ length: a * b }, (_, i) => {
     const t = time === 0 ? Math.floor(i / b) : i % b,
       length = lengths[batch === 0 ? Math.floor(i / b) : i % b] as number;

@@ -1,9 +1,9 @@
 /** Reading images at computed positions; differentiable in the image and in the positions. */
-import { InputError } from '../../base/errors.js';
+import { InputError, UnsupportedError } from '../../base/errors.js';
 import { type Node, ops, sizeOf } from '../../graph/index.js';
 import type { AttributeView, Op, OpTable } from '../op.js';
 
-interface Tap {
+export interface Tap {
   /** int32 positions on one axis, which may lie outside */
   readonly index: Node;
   readonly weight: Node;
@@ -20,7 +20,13 @@ function reflected(x: Node, low: number, high: number): Node {
   const at = ops.mod(ops.sub(x, low), 2 * span);
   return ops.add(ops.select(ops.gt(at, span), ops.sub(2 * span, at), at), low);
 }
-const clamped = (x: Node, low: number, high: number): Node => ops.min(ops.max(x, low), high);
+/** the two elements around each position, linearly */
+export function linearTaps(at: Node): Tap[] {
+  const floor = ops.floor(at),
+    t = ops.sub(at, floor);
+  return [ops.sub(1, t), t].map((weight, i) => ({ index: ops.cast(ops.add(floor, i), 'int32'), weight }));
+}
+export const clamped = (x: Node, low: number, high: number): Node => ops.min(ops.max(x, low), high);
 
 /** Keys' cubic convolution with a = −0.75 at distances 1 + t, t, 1 − t and 2 − t */
 function cubicWeights(t: Node): Node[] {
@@ -42,10 +48,14 @@ function axisTaps(op: Op, given: Node, size: number): Tap[] {
   const at = padding === 'zeros' || cubic ? raw : clamped(moved, 0, size - 1);
   const whole = (x: Node): Node => ops.cast(x, 'int32');
   if (mode === 'nearest') return [{ index: whole(ops.round(at)), weight: given.graph.fill(1, at.shape, at.dtype) }];
-  const floor = ops.floor(at),
-    t = ops.sub(at, floor);
-  const weights = cubic ? cubicWeights(t) : [ops.sub(1, t), t];
-  return weights.map((weight, i) => ({ index: whole(ops.add(floor, cubic ? i - 1 : i)), weight }));
+  if (!cubic) return linearTaps(at);
+  const floor = ops.floor(at);
+  return cubicWeights(ops.sub(at, floor)).map((weight, i) => ({ index: whole(ops.add(floor, i - 1)), weight }));
+}
+/** an index outside brought inside, where its weight vanishes */
+export function zeroOutside({ index, weight }: Tap, size: number): Tap {
+  const kept = clamped(index, 0, size - 1);
+  return { index: kept, weight: ops.select(ops.eq(kept, index), weight, 0) };
 }
 
 /** a tap's index brought inside; with padding by zeros its weight vanishes outside */
@@ -56,8 +66,24 @@ function inside({ index, weight }: Tap, size: number, op: Op): Tap {
     const mirrored = reflected(ops.cast(index, weight.dtype), corners ? 0 : -0.5, corners ? size - 1 : size - 0.5);
     return { index: clamped(ops.cast(ops.round(mirrored), 'int32'), 0, size - 1), weight };
   }
-  const kept = clamped(index, 0, size - 1);
-  return { index: kept, weight: padding === 'zeros' ? ops.select(ops.eq(kept, index), weight, 0) : weight };
+  return padding === 'zeros' ? zeroOutside({ index, weight }, size) : { index: clamped(index, 0, size - 1), weight };
+}
+
+/** every combination of one tap per axis, with flat indices into `space` */
+export function combined(axes: readonly (readonly Tap[])[], space: readonly number[]): readonly Tap[] {
+  return axes.reduce((all, taps, d) => {
+    const size = space[d] as number;
+    return all.flatMap((a) =>
+      taps.map((b) => ({ index: ops.add(ops.mul(a.index, size), b.index), weight: ops.mul(a.weight, b.weight) })),
+    );
+  });
+}
+/** one tap's share, unweighted: x [n, channels, …space] at indices [n, count] is [n, channels, count] */
+export function picked(x: Node, index: Node): Node {
+  const [n = 0, channels = 0, ...space] = x.shape,
+    count = index.shape[1] as number;
+  const wide = ops.broadcast(index, [n, channels, count], [0, 2]);
+  return ops.gatherElements(ops.reshape(x, [n, channels, sizeOf(space)]), wide, 2);
 }
 
 function gridSample(op: Op): Node {
@@ -67,6 +93,7 @@ function gridSample(op: Op): Node {
     rank = space.length;
   if (grid.shape.length !== rank + 2 || grid.shape.at(-1) !== rank)
     throw new InputError(`a grid [${grid.shape}] does not fit an input [${x.shape}]`);
+  if (rank < 1 || rank > 3) throw new UnsupportedError(`reads an input of ${rank} spatial axes; three is the most`);
   const [n = 0, channels = 0] = x.shape,
     positions = grid.shape.slice(1, -1),
     count = sizeOf(positions);
@@ -76,17 +103,8 @@ function gridSample(op: Op): Node {
     const coordinate = ops.reshape(ops.slice(flat, [0, 0, rank - 1 - d], [n, count, 1]), [n, count]);
     return axisTaps(op, coordinate, size).map((tap) => inside(tap, size, op));
   });
-  const combined = axes.reduce<Tap[]>((all, taps, d) => {
-    const size = space[d] as number;
-    if (all.length === 0) return taps;
-    return all.flatMap((a) =>
-      taps.map((b) => ({ index: ops.add(ops.mul(a.index, size), b.index), weight: ops.mul(a.weight, b.weight) })),
-    );
-  }, []);
-  const image = ops.reshape(x, [n, channels, sizeOf(space)]);
-  const wide = (v: Node): Node => ops.broadcast(v, [n, channels, count], [0, 2]);
-  const y = combined
-    .map(({ index, weight }) => ops.mul(ops.gatherElements(image, wide(index), 2), wide(weight)))
+  const y = combined(axes, space)
+    .map(({ index, weight }) => ops.mul(picked(x, index), ops.expandDims(weight, 1)))
     .reduce((a, b) => ops.add(a, b));
   return ops.reshape(y, [n, channels, ...positions]);
 }

@@ -2,6 +2,7 @@ import { InputError } from '../../base/errors.js';
 import * as f from '../../graph/functions.js';
 import { isFloat, type Node, ops, sizeOf } from '../../graph/index.js';
 import type { Op, OpRule, OpTable } from '../op.js';
+import { checkTable } from '../values.js';
 import { kernelOf, positionsOf, type Windowing, windowing } from './windowing.js';
 
 interface Pool {
@@ -26,7 +27,11 @@ function maxPool(op: Op): Node[] {
   const flat = ops.reshape(index, [...lead, sizeOf(positions)]);
   const picked = ops.gatherElements(ops.reshape(x, [...lead, sizeOf(size)]), flat, 2);
   const y = ops.reshape(picked, [...lead, ...positions]);
-  return op.hasOutput(1) ? [y, globalIndex(index, x)] : [y];
+  return op.hasOutput(1) ? [y, globalIndex(op.int('storage_order', 0) === 0 ? index : byColumns(index, size), x)] : [y];
+}
+/** a place of a plane counted down its columns instead of along its rows */
+function byColumns(index: Node, [height = 1, width = 1]: readonly number[]): Node {
+  return ops.add(ops.mul(ops.mod(index, width), height), ops.div(index, width));
 }
 /** ONNX counts over the whole tensor */
 function globalIndex(index: Node, x: Node): Node {
@@ -37,20 +42,23 @@ function globalIndex(index: Node, x: Node): Node {
 
 /** how many elements lie inside at each position: within the input, or within its padding where that counts too */
 function counts({ size, geometry: g, positions }: Pool, includePadding: boolean): Float64Array {
-  const perAxis = positions.map((count, d) =>
-    Array.from({ length: count }, (_, p) => {
-      const [low, high] = includePadding
-        ? [-(g.padLow[d] as number), (size[d] as number) + (g.padHigh[d] as number)]
-        : [0, size[d] as number];
-      let inside = 0;
-      for (let q = 0; q < (g.window[d] as number); q++) {
-        const at = p * (g.strides[d] as number) + q * (g.dilations[d] as number) - (g.padLow[d] as number);
-        if (at >= low && at < high) inside++;
-      }
-      return inside;
-    }),
-  );
-  return Float64Array.from(perAxis.reduce<number[]>((all, axis) => all.flatMap((a) => axis.map((b) => a * b)), [1]));
+  checkTable(sizeOf(positions), 'the sizes of its windows');
+  return positions.reduce((outer, count, d) => {
+    const dilation = g.dilations[d] as number,
+      pad = g.padLow[d] as number;
+    const [low, high] = includePadding
+      ? [-pad, (size[d] as number) + (g.padHigh[d] as number)]
+      : [0, size[d] as number];
+    const axis = Float64Array.from({ length: count }, (_, p) => {
+      const start = p * (g.strides[d] as number) - pad;
+      const first = Math.max(0, Math.ceil((low - start) / dilation));
+      const end = Math.min(g.window[d] as number, Math.ceil((high - start) / dilation));
+      return Math.max(0, end - first);
+    });
+    return Float64Array.from({ length: outer.length * count }, (_, i) => {
+      return (outer[Math.floor(i / count)] as number) * (axis[i % count] as number);
+    });
+  }, Float64Array.of(1));
 }
 function averagePool(op: Op): Node {
   const p = pool(op);
@@ -123,10 +131,10 @@ function maxUnpool(op: Op): Node {
 
 export const poolingOps: OpTable = {
   MaxPool: {
-    limits: 'indices in row-major order',
+    limits: 'indices in column-major order (storage_order=1) only over two spatial axes',
     refuse: (node) =>
-      node.int('storage_order', 0) !== 0 && node.hasOutput(1)
-        ? 'gives column-major indices (storage_order=1)'
+      node.int('storage_order', 0) !== 0 && node.hasOutput(1) && (node.ints('kernel_shape') ?? []).length !== 2
+        ? 'gives column-major indices (storage_order=1) over other than two spatial axes'
         : undefined,
     build: maxPool,
   },

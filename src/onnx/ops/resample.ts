@@ -1,6 +1,7 @@
 /** One axis of a resize: which elements each new one is made of, and with what weights. */
 import { InputError } from '../../base/errors.js';
 import { quoted } from '../../base/quote.js';
+import { checkTable } from '../values.js';
 
 export interface AxisResize {
   /** extents before and after */
@@ -72,18 +73,22 @@ function cubic(d: number, a: number): number {
   return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
+/** how far the kernel reaches on either side; shrinking with antialias widens it */
+function reachOf({ scale }: AxisResize, o: ResizeOptions): { reach: number; shrink: number } {
+  const shrink = o.antialias ? Math.min(1, scale) : 1;
+  return { reach: Math.ceil((o.mode === 'linear' ? 1 : 2) / shrink), shrink };
+}
+const tapsOf = (axis: AxisResize, o: ResizeOptions): number => (o.mode === 'nearest' ? 1 : 2 * reachOf(axis, o).reach);
+
 /** positions and weights around x, before the edges are seen to */
-function neighbours(x: number, { scale }: AxisResize, o: ResizeOptions): { first: number; weights: number[] } {
+function neighbours(x: number, axis: AxisResize, o: ResizeOptions): { first: number; weights: number[] } {
   if (o.mode === 'nearest') return { first: rounded(x, o.nearest), weights: [1] };
   const kernel =
     o.mode === 'linear' ? linear : o.mode === 'cubic' ? (d: number): number => cubic(d, o.cubicA) : undefined;
   if (!kernel) throw new InputError(`mode ${quoted(o.mode)} is unknown`);
-  const reach = o.mode === 'linear' ? 1 : 2;
-  // shrinking with antialias widens the kernel
-  const shrink = o.antialias ? Math.min(1, scale) : 1;
-  const first = o.antialias ? Math.floor(x) - Math.ceil(reach / shrink) + 1 : Math.floor(x) - reach + 1;
-  const count = o.antialias ? 2 * Math.ceil(reach / shrink) : 2 * reach;
-  const weights = Array.from({ length: count }, (_, t) => kernel((first + t - x) * shrink));
+  const { reach, shrink } = reachOf(axis, o);
+  const first = Math.floor(x) - reach + 1;
+  const weights = Array.from({ length: 2 * reach }, (_, t) => kernel((first + t - x) * shrink));
   if (!o.antialias) return { first, weights };
   const sum = weights.reduce((p, q) => p + q, 0);
   return { first, weights: weights.map((w) => w / sum) };
@@ -91,21 +96,23 @@ function neighbours(x: number, { scale }: AxisResize, o: ResizeOptions): { first
 
 export function resampling(axis: AxisResize, o: ResizeOptions): Taps {
   const { from, to } = axis;
-  if (to > 1 << 24 || from < 1) throw new InputError(`an axis of ${from} cannot be resized to ${to}`);
-  const at = Array.from({ length: to }, (_, i) => coordinate(i, axis, o.coordinates));
-  const rows = at.map((x) => {
+  if (from < 1) throw new InputError(`an axis of ${from} cannot be resized to ${to}`);
+  const count = to > 0 ? tapsOf(axis, o) : 0;
+  checkTable(to * count, 'the taps of an axis');
+  const index = Array.from({ length: count }, () => new Int32Array(to));
+  const weight = Array.from({ length: count }, () => new Float64Array(to));
+  const outside = new Array<boolean>(to);
+  for (let i = 0; i < to; i++) {
+    const x = coordinate(i, axis, o.coordinates);
     const { first, weights } = neighbours(x, axis, o);
     const inside = (t: number): boolean => first + t >= 0 && first + t < from;
-    if (!o.excludeOutside) return { first, weights };
-    const kept = weights.map((w, t) => (inside(t) ? w : 0)),
-      sum = kept.reduce((p, q) => p + q, 0);
-    return { first, weights: kept.map((w) => w / sum) };
-  });
-  const count = rows[0]?.weights.length ?? 0;
-  const taps = Array.from({ length: count }, (_, t) => t);
-  return {
-    index: taps.map((t) => Int32Array.from(rows, ({ first }) => Math.min(from - 1, Math.max(0, first + t)))),
-    weight: taps.map((t) => Float64Array.from(rows, ({ weights }) => weights[t] as number)),
-    outside: at.map((x) => o.coordinates === 'tf_crop_and_resize' && (x < 0 || x > from - 1)),
-  };
+    const kept = o.excludeOutside ? weights.map((w, t) => (inside(t) ? w : 0)) : weights;
+    const sum = o.excludeOutside ? kept.reduce((p, q) => p + q, 0) : 1;
+    for (let t = 0; t < count; t++) {
+      (index[t] as Int32Array)[i] = Math.min(from - 1, Math.max(0, first + t));
+      (weight[t] as Float64Array)[i] = (kept[t] as number) / sum;
+    }
+    outside[i] = o.coordinates === 'tf_crop_and_resize' && (x < 0 || x > from - 1);
+  }
+  return { index, weight, outside };
 }

@@ -1,6 +1,7 @@
 import { InputError } from '../../base/errors.js';
 import { type Node, ops } from '../../graph/index.js';
 import type { Op, OpTable } from '../op.js';
+import { checkTable } from '../values.js';
 import { type AxisResize, type ResizeOptions, resampling, type Taps } from './resample.js';
 
 /** more taps than this make one product with a matrix instead of a sum of picks */
@@ -90,6 +91,7 @@ function resized(x: Node, axis: number, taps: Taps): Node {
       )
       .reduce((a, b) => ops.add(a, b));
   }
+  checkTable(to * from, `the matrix that resizes axis ${axis}`);
   const matrix = new Float64Array(to * from);
   for (const [t, list] of taps.index.entries()) {
     for (const [i, source] of list.entries()) {

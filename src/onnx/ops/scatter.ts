@@ -2,6 +2,7 @@
 import { quoted } from '../../base/quote.js';
 import { isOp, type Node, ops, sizeOf } from '../../graph/index.js';
 import type { AttributeView, Op, OpTable } from '../op.js';
+import { checkTable } from '../values.js';
 import { indices, places } from './gather.js';
 
 const limits = "reductions 'mul', 'min' and 'max' only at indices known at import";
@@ -38,6 +39,7 @@ function combined(data: Node, updates: Node, index: Int32Array, combine: (a: Nod
   }, data);
 }
 function knownPlaces(op: Op, index: Node): Int32Array {
+  checkTable(sizeOf(index.shape), 'the index');
   if (isOp(index, 'fill')) return new Int32Array(sizeOf(index.shape)).fill(index.attributes.value);
   if (!isOp(index, 'constant')) op.constant(1, 'the index of a reduction');
   return Int32Array.from((index as Node<'constant'>).attributes.data);

@@ -41,6 +41,18 @@ function splitToSequence(op: Op): Sequence {
 }
 
 export const sequenceOps: OpTable = {
+  // what may be missing is known to be there or not
+  Optional: {
+    limits: 'with a value',
+    refuse: (node) => (node.hasInput(0) ? undefined : 'without a value'),
+    build: (op) => op.value(0),
+    neverFold: true,
+  },
+  OptionalGetElement: { build: (op) => op.value(0), neverFold: true },
+  OptionalHasElement: {
+    build: (op) => new Known([], 'bool', Uint8Array.of(op.hasInput(0) ? 1 : 0)),
+    neverFold: true,
+  },
   SplitToSequence: { build: splitToSequence, neverFold: true },
   SequenceConstruct: { build: (op) => sequence(op.values.map((_, i) => op.input(i))), neverFold: true },
   SequenceEmpty: { build: () => sequence([]), neverFold: true },

@@ -1,8 +1,9 @@
 /** Taking parts: Slice, Split, Pad and triangles. */
-import { InputError } from '../../base/errors.js';
+import { InputError, UnsupportedError } from '../../base/errors.js';
 import { quoted } from '../../base/quote.js';
 import { type Node, ops, sizeOf } from '../../graph/index.js';
 import type { Op, OpTable } from '../op.js';
+import { checkTable } from '../values.js';
 
 /** NumPy's slices: bounds count from the end if negative and are cut to the axis */
 function slice(op: Op): Node {
@@ -65,10 +66,12 @@ export function cut(x: Node, axis: number, sizes: readonly number[]): Node[] {
     return piece;
   });
 }
+/** each part is a value of its own in the graph */
+const partLimit = 1 << 14;
 /** parts of `size` each, the last one shorter if need be */
 export function evenSizes(extent: number, size: number): number[] {
   if (!(size >= 1)) throw new InputError(`parts of ${size} are impossible`);
-  if (extent / size > 1 << 20) throw new InputError(`${extent / size} parts are too many`);
+  if (extent / size > partLimit) throw new UnsupportedError(`${Math.ceil(extent / size)} parts are too many`);
   return Array.from({ length: Math.ceil(extent / size) }, (_, i) => Math.min(size, extent - i * size));
 }
 function split(op: Op): Node[] {
@@ -117,7 +120,7 @@ function pad(op: Op): Node {
     const [l, h] = [low[axis] as number, high[axis] as number];
     if (l === 0 && h === 0) return y;
     if (extent === 0) throw new InputError(`an axis of extent 0 cannot be padded with mode ${quoted(mode)}`);
-    if (extent + l + h > 1 << 28) throw new InputError(`pads [${pads}] are too large`);
+    checkTable(extent + l + h, `the padded axis ${axis}`);
     const index = Int32Array.from({ length: extent + l + h }, (_, i) => source(i - l, extent));
     return ops.take(y, x.graph.constant(index, [index.length], 'int32'), axis);
   }, x);
