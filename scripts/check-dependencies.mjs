@@ -19,6 +19,8 @@ const allowed = {
   solvers: ['base', 'program', 'device', 'operators/linear-operator'],
   // gradients and the matrices made of them: operators whose insides are gradient rows
   mfac: ['base', 'program', 'graph', 'transform', 'device', 'data', 'model', 'operators'],
+  // what the layers of a model read and receive, and statistics made of that
+  taps: ['base', 'program', 'graph', 'transform', 'device', 'data', 'model', 'operators', 'mfac'],
   optimizers: ['base', 'program', 'device', 'mfac', 'operators/linear-operator'],
   report: ['base', 'program', 'solvers', 'operators', 'model'],
   cli: null,

@@ -30,4 +30,5 @@ export { type StepOptions, type StepResult, TrainingStep } from './operators/tra
 export * from './operators/user-operator.js';
 export * as optimizers from './optimizers/index.js';
 export * from './solvers/index.js';
+export * from './taps/index.js';
 export * from './trace/index.js';

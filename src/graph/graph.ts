@@ -11,6 +11,11 @@ export interface Signature {
   readonly dtype: DType;
 }
 
+/** What nodes were made for: an operator of a file, a layer of a traced function. One object each. */
+export interface Origin {
+  readonly name: string;
+}
+
 /** Owns nodes; see node.ts. */
 export class Graph {
   readonly #known = new Map<string, Node>();
@@ -18,6 +23,22 @@ export class Graph {
   readonly #inputs = new Map<string, Node<'input'>>();
   #nextId = 0;
   #nextData = 0;
+  readonly #origins = new Map<Node, Origin>();
+  #origin: Origin | undefined;
+
+  /** Runs `work`; the nodes that it is the first to make have this origin (the innermost, where calls nest). */
+  within<T>(origin: Origin, work: () => T): T {
+    const outer = this.#origin;
+    this.#origin = origin;
+    try {
+      return work();
+    } finally {
+      this.#origin = outer;
+    }
+  }
+  originOf(node: Node): Origin | undefined {
+    return this.#origins.get(node);
+  }
 
   /** The node that applies `op`; simplified where a cheaper equal expression is known. */
   make<P extends PrimitiveName>(op: P, inputs: readonly Node[], attributes: Primitives[P]): Node {
@@ -71,6 +92,7 @@ export class Graph {
     if (known) return known as Node<P>;
     const node: Node<P> = { graph: this, id: this.#nextId++, op, inputs, attributes, shape: s.shape, dtype: s.dtype };
     this.#known.set(key, node as unknown as Node);
+    if (this.#origin) this.#origins.set(node as unknown as Node, this.#origin);
     return node;
   }
 

@@ -1,3 +1,3 @@
-export { Graph } from './graph.js';
+export { Graph, type Origin } from './graph.js';
 export * from './node.js';
 export * as ops from './ops.js';

@@ -10,19 +10,17 @@
  * k samples share the parameters and run as one program (3f·k flops), with as many at once as memory allows.
  */
 import { cached } from '../base/cached.js';
-import { InputError, ShapeError, UnsupportedError } from '../base/errors.js';
+import { InputError, ShapeError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import type { LoadedProgram } from '../device/program.js';
-import { type Node, ops, sizeOf } from '../graph/index.js';
+import { type Node, ops } from '../graph/index.js';
 import { type BatchGraph, batchGraph } from '../model/batch-graph.js';
 import type { Execution } from '../model/execution.js';
+import { attachSamples, mustHaveSamples, runSamples, samplesAtOnce } from '../model/sample-batch.js';
 import { checkInterrupted } from '../operators/linear-operator.js';
 import { bytesPerElement } from '../program/format.js';
 import { gradient } from '../transform/jvp.js';
-import { compileSampleGradients, sampleLeaves } from './sample-program.js';
-
-/** More samples at once than this gain nothing. */
-const largestGroup = 64;
+import { compileSampleGradients } from './sample-program.js';
 
 export interface GradientRowsOptions {
   /** bytes of scratch memory that the group of samples computed at once may take. Default 1 GiB */
@@ -63,20 +61,18 @@ export class GradientRows {
    */
   async perSample(range: RowRange = {}): Promise<Block> {
     const { objective } = this.execution;
-    if (objective.loss.target === null)
-      throw new InputError('per-sample gradients need a loss over samples; with --loss output there is none');
-    const { fixedBatch, source } = objective.model;
-    if (fixedBatch !== null && fixedBatch !== 1)
-      throw new UnsupportedError(
-        `per-sample gradients need a batch of one, and ${source} takes batches of ${fixedBatch}; export it with a free batch axis`,
-      );
+    mustHaveSamples(objective, 'per-sample gradients');
     return this.#rows(range, objective.samples, 'sample', async (output, from, to, signal) => {
-      const { batchSize } = objective;
-      for (let b = Math.floor(from / batchSize); b * batchSize < to; b++) {
-        const start = b * batchSize;
-        const [first, last] = [Math.max(from, start), Math.min(to, start + batchSize)];
-        await this.#samplesOf(b, first - start, last - start, output.rows(first - from, last - from), signal);
-      }
+      const { execution } = this;
+      await runSamples(execution, { from, to, size: this.#groupSize() }, (group, data) => {
+        checkInterrupted(signal);
+        const program = this.#sampleProgram(group.count);
+        const attached = execution.attachments(program, data);
+        attachSamples(attached, execution.graph(group.batch), data, group.first);
+        const byteOffset = output.byteOffset + (group.start - from) * output.dimension * bytesPerElement[output.dtype];
+        attached.set('rows', { buffer: output.buffer, byteOffset });
+        program.run(attached, signal);
+      });
     });
   }
 
@@ -131,42 +127,9 @@ export class GradientRows {
     return result;
   }
 
-  /** Samples from … to−1 of batch b, in groups of nearly equal size. */
-  async #samplesOf(b: number, from: number, to: number, output: Block, signal: AbortSignal | undefined): Promise<void> {
-    const { execution } = this;
-    const groups = Math.ceil((to - from) / this.#groupSize());
-    const places = sampleLeaves(execution.graph(b));
-    try {
-      await execution.withData(b, async (data) => {
-        for (let g = 0; g < groups; g++) {
-          checkInterrupted(signal);
-          const first = from + Math.floor((g * (to - from)) / groups);
-          const last = from + Math.floor(((g + 1) * (to - from)) / groups);
-          const program = this.#sampleProgram(last - first);
-          const attached = execution.attachments(program, data);
-          for (const { key, node, offset } of places) {
-            const perSample = sizeOf(node.shape.slice(1));
-            attached.set(key, { buffer: data, byteOffset: (offset + first * perSample) * bytesPerElement[node.dtype] });
-          }
-          const row = output.byteOffset + (first - from) * output.dimension * bytesPerElement[output.dtype];
-          attached.set('rows', { buffer: output.buffer, byteOffset: row });
-          program.run(attached, signal);
-          await execution.device.throttle();
-        }
-      });
-    } finally {
-      output.dispose();
-    }
-  }
-
   #groupSize(): number {
-    if (this.#options.group !== undefined) return this.#options.group;
-    if (this.#group === undefined) {
-      // Scratch grows almost linearly with the samples, so two compilations tell how many fit.
-      const [one, two] = [1, 2].map((k) => compileSampleGradients(this.#single(), k).scratchBytes) as [number, number];
-      const fits = Math.floor(((this.#options.scratch ?? 2 ** 30) - one) / Math.max(1, two - one)) + 1;
-      this.#group = Math.max(1, Math.min(largestGroup, fits));
-    }
+    const { group, scratch = 2 ** 30 } = this.#options;
+    this.#group ??= group ?? samplesAtOnce((k) => compileSampleGradients(this.#single(), k), scratch);
     return this.#group;
   }
   #single(): BatchGraph {

@@ -35,13 +35,16 @@ export function candidatesOf(model: OnnxModel, nodes: readonly OnnxNode[]): Cand
   return [...found.values()];
 }
 
-/** the nodes that read each value, as "OpType name" */
+/** how an operator of the file is called where it reads a parameter: "OpType name" */
+export const consumerName = (node: OnnxNode): string => `${node.opType} ${node.name}`.trimEnd();
+
+/** the nodes that read each value, by consumerName */
 export function consumersOf(nodes: readonly OnnxNode[]): Map<string, string[]> {
   const out = new Map<string, string[]>();
   for (const node of allNodes(nodes)) {
     for (const name of new Set(node.inputs)) {
       const list = out.get(name);
-      const consumer = `${node.opType} ${node.name}`.trimEnd();
+      const consumer = consumerName(node);
       if (list) list.push(consumer);
       else out.set(name, [consumer]);
     }

@@ -2,10 +2,12 @@
  * Writes the nodes of a file into a graph, one after the other. What depends on nothing but constants is computed at
  * once, so that shapes, axes and indices are known numbers when an operator asks for them.
  */
+import { cached } from '../base/cached.js';
 import { HessiaError, InputError, messageOf, UnsupportedError } from '../base/errors.js';
 import { quoted } from '../base/quote.js';
 import { evaluate } from '../graph/evaluate.js';
-import { type DType, type FloatDType, Graph, isOp, type Node, sizeOf } from '../graph/index.js';
+import { type DType, type FloatDType, Graph, isOp, type Node, type Origin, sizeOf } from '../graph/index.js';
+import { consumerName } from './candidates.js';
 import { type BatchChange, NotConstant, Op, type OpRule, type Result, TooLong } from './op.js';
 import type { OnnxGraph, OnnxNode } from './proto/index.js';
 import { qualifiedName, ruleOf } from './table.js';
@@ -32,6 +34,8 @@ export interface World {
 
 export class Interpreter {
   readonly #values = new Map<string, Value>();
+  /** one per operator, however often a loop runs it */
+  readonly #origins = new Map<OnnxNode, Origin>();
   #depth = 0;
   #runs = 0;
 
@@ -101,7 +105,8 @@ export class Interpreter {
       (known) => constantTensor(known, graph, float, 'a value inside a loop'),
       this.world.batch,
     );
-    return listOf(rule.build(op)).map((result, i) => {
+    const origin = cached(this.#origins, node, () => ({ name: consumerName(node) }));
+    return listOf(graph.within(origin, () => rule.build(op))).map((result, i) => {
       const value = this.#valueOf(result, node.outputs[i] ?? '');
       if (value?.kind === 'tensor') checkShape(value.shape, `output ${i}`);
       return value;

@@ -63,6 +63,32 @@ export function metric(name: MetricName, f: BatchGraph, v: Node): Node | null {
   }
 }
 
+export interface CotangentOptions {
+  /** 'data': the targets given; 'sampled': drawn from the model, independently per position */
+  readonly labels: 'data' | 'sampled';
+  /** of the mean loss over all terms, or of each sample's own loss */
+  readonly scale: 'mean' | 'sample';
+}
+/**
+ * ∂ℓ/∂z, the cotangent of the output, [samples, …]. With sampled labels, s·g√m: s the scale, g the gradient at the drawn
+ * label, m the term's weight; then (1/s)·Σ_n E[JₙᵀccᵀJₙ] is the Gauss–Newton matrix ('mean', where s is the same for
+ * all samples). null if the loss does not depend on the output.
+ */
+export function outputCotangent(f: BatchGraph, { labels, scale }: CotangentOptions): Node | null {
+  const weight = scale === 'mean' ? f.weight : f.own;
+  if (labels === 'data') {
+    if (!f.target)
+      throw new InputError('cotangents per sample need a loss over samples; with --loss output there is none');
+    return gradient(ops.reduceSum(mul(weight, f.bound.terms(f.output, f.target))), [f.output])[0] ?? null;
+  }
+  const { drawn, mask } = likelihoodOf(f);
+  if (f.random?.shape[0] !== 1) throw new InputError('sampled labels need one draw');
+  const g = ops.reshape(drawn(f.output, f.random), f.output.shape);
+  const weights = f.target && mask(f.output, f.target);
+  const masked = weights ? mul(g, ops.broadcastTo(ops.sqrt(weights), g.shape)) : g;
+  return mul(leading(weight, masked), masked);
+}
+
 function likelihoodOf(f: BatchGraph): Likelihood {
   if (!f.bound.likelihood)
     throw new InputError(

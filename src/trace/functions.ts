@@ -253,6 +253,9 @@ export function lstm(x: Node, { input, hidden, bias }: LstmWeights): Node {
   const size = hidden.shape[1] ?? 0;
   if (x.shape.length !== 3 || hidden.shape[0] !== 4 * size || input.shape[0] !== 4 * size)
     refuse('lstm', `input ${typed(x)} does not fit weights ${typed(input)} and ${typed(hidden)}`);
+  return x.graph.within({ name: 'lstm' }, () => unrolled(x, { input, hidden, bias }, n, time, size));
+}
+function unrolled(x: Node, { input, hidden, bias }: LstmWeights, n: number, time: number, size: number): Node {
   const projected = linear(x, input, bias);
   let h = x.graph.fill(0, [n, size], x.dtype);
   let c = h;

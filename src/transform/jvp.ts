@@ -11,14 +11,21 @@ import { reachable } from './reach.js';
  *   ẏ = Σ_leaf (∂y/∂leaf)·leaf̊
  *
  * The result is linear in the tangents, node by node, which is what transpose.ts relies on. null is a structural
- * zero: an output that does not depend on a leaf has no tangent, and nothing is computed for it.
+ * zero: an output that does not depend on a leaf has no tangent, and nothing is computed for it. A leaf cuts off what
+ * it is computed from; values in `added` move by theirs besides what reaches them.
  */
-export function jvp(outputs: readonly Node[], tangents: ReadonlyMap<Node, Node>): Tangent[] {
+export function jvp(
+  outputs: readonly Node[],
+  tangents: ReadonlyMap<Node, Node>,
+  added: ReadonlyMap<Node, Node> = new Map(),
+): Tangent[] {
   const found = new Map<Node, Tangent>(tangents);
   for (const node of reachable(outputs)) {
     if (found.has(node)) continue;
     const incoming = node.inputs.map((x) => found.get(x) ?? null);
-    found.set(node, isFloat(node.dtype) && incoming.some((t) => t) ? tangentOf(node, incoming) : null);
+    const own = isFloat(node.dtype) && incoming.some((t) => t) ? tangentOf(node, incoming) : null;
+    const further = added.get(node);
+    found.set(node, own && further ? ops.add(own, further) : (further ?? own));
   }
   return outputs.map((y) => found.get(y) ?? null);
 }
@@ -98,4 +105,14 @@ export function vjp(outputs: readonly Node[], cotangents: readonly Node[], leave
     live.map(({ c }) => c),
     inputs,
   );
+}
+
+/**
+ * Σ c·∂output/∂value for every value on the way, each as if something were added to it: unlike leaves of `vjp`, values
+ * may depend on one another. null where a value has no influence.
+ */
+export function cotangentsOf(output: Node, cotangent: Node, values: readonly Node[]): Tangent[] {
+  const inputs = tangentInputs(values, 'e');
+  const [moved] = jvp([output], new Map(), new Map(values.map((x, i) => [x, inputs[i] as Node])));
+  return moved ? transpose([moved], [cotangent], inputs) : values.map(() => null);
 }

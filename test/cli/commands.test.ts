@@ -15,7 +15,7 @@ async function document<T = Record<string, unknown>>(...args: string[]): Promise
 }
 
 interface Info {
-  parameters: { name: string; shape: number[]; count: number; consumers: string[] }[];
+  parameters: { name: string; shape: number[]; count: number; consumers: string[]; layers: object[] | null }[];
   dimension: number;
   flops: { forward: number; gradient: number; hessianProduct: number; per: string } | null;
   bytes: { residuals: number; perProduct: number; batchSize: number } | null;
@@ -44,6 +44,18 @@ describe('info', () => {
     expect(d.parameters.map((p) => p.name)).toEqual(file.model.graph.initializers.map((t) => t.name));
     expect(d.dimension).toBe(d.parameters.reduce((n, p) => n + p.count, 0));
     for (const p of d.parameters) expect(p.consumers.length).toBeGreaterThan(0);
+    expect(d.parameters.slice(0, 2).map((p) => p.layers)).toEqual([
+      [
+        expect.objectContaining({
+          kind: 'linear',
+          consumer: d.parameters[0]?.consumers[0],
+          positions: 1,
+          in: 784,
+          out: 64,
+        }),
+      ],
+      [expect.objectContaining({ kind: 'shift', weight: d.parameters[0]?.name })],
+    ]);
     // Two operations per weight forwards; the first layer's input needs no gradient.
     const weights = d.parameters.filter((p) => p.shape.length === 2).map((p) => p.count);
     const forward = 2 * weights.reduce((a, b) => a + b, 0);

@@ -4,6 +4,7 @@ import { InterruptedError, messageOf } from '../../base/errors.js';
 import { formatBytes, formatCount } from '../../base/format.js';
 import { selectByGlobs } from '../../base/glob.js';
 import type { Model } from '../../model/model.js';
+import type { LayerTap } from '../../taps/list.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import type { Costs } from '../measure/costs.js';
 import { addDataOptions, addModelOptions, type DataOptions, type ModelOptions } from '../options/shared.js';
@@ -38,12 +39,14 @@ export const info: CommandModule = {
       .map((p) => ({ name: p.name, shape: p.shape, count: size(p.shape), consumers: p.consumers }));
     const dimension = parameters.reduce((n, p) => n + p.count, 0);
     const costs = await costsOf(model, options, context.signal);
+    const layers = (name: string): Layer[] | null =>
+      costs.taps?.filter((t) => t.parameter === name).map(layerOf) ?? null;
     const document = {
       schemaVersion: 1,
       model: path,
       inputs: model.inputs,
       outputs: costs.outputs,
-      parameters,
+      parameters: parameters.map((p) => ({ ...p, layers: layers(p.name) })),
       dimension,
       buffers: model.buffers.map((b) => ({ name: b.name, shape: b.shape, count: size(b.shape) })),
       operators: new Map([...model.operators].sort(([a], [b]) => (a < b ? -1 : 1))),
@@ -61,6 +64,19 @@ export const info: CommandModule = {
 
 const size = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
+/** How a parameter is used, one sample's worth; see LayerTap. */
+type Layer = Pick<LayerTap, 'kind' | 'consumer' | 'positions' | 'groups' | 'in' | 'out' | 'bias' | 'weight'>;
+const layerOf = ({ kind, consumer, positions, groups, in: inner, out, bias, weight }: LayerTap): Layer => ({
+  kind,
+  consumer,
+  positions,
+  groups,
+  in: inner,
+  out,
+  bias,
+  weight,
+});
+
 type Output = { readonly name: string; readonly shape?: readonly (number | null)[] };
 
 interface CostReport {
@@ -68,13 +84,15 @@ interface CostReport {
   /** why nothing was counted */
   readonly reason: string | null;
   readonly outputs: readonly Output[];
+  /** null where the model cannot be built */
+  readonly taps: readonly LayerTap[] | null;
 }
 
 /** Costs where they can be counted; a model that cannot be run is still described. */
 async function costsOf(model: Model, options: Options, signal: AbortSignal): Promise<CostReport> {
   const names: Output[] = model.outputs.map(({ name }) => ({ name }));
   if (model.unsupported.length > 0)
-    return { counted: null, reason: 'the model uses operators that are not supported', outputs: names };
+    return { counted: null, reason: 'the model uses operators that are not supported', outputs: names, taps: null };
   const { countCosts } = await import('../measure/costs.js');
   const { openData, openDeviceFor } = await import('../session.js');
   const { outputShapes, syntheticData } = await import('../synthetic-data.js');
@@ -83,6 +101,7 @@ async function costsOf(model: Model, options: Options, signal: AbortSignal): Pro
   const real = options.data === undefined ? undefined : await openData(options);
   const device = openDeviceFor(options);
   let outputs = names;
+  let taps: readonly LayerTap[] | null = null;
   try {
     const samples = model.fixedBatch ?? options.batchSize ?? Math.min(256, options.samples ?? 256);
     const subject = real
@@ -93,19 +112,21 @@ async function costsOf(model: Model, options: Options, signal: AbortSignal): Pro
       ? outputShapes(model, inputs, samples)
       : new Map<string, readonly number[]>();
     outputs = names.map(({ name }) => ({ name, ...described(shapes.get(name)) }));
+    const { layerTaps } = await import('../../taps/layer-taps.js');
+    const chosen = { parameters: options.params, freeze: options.freeze };
+    taps = layerTaps({ model, ...subject, batchSize: options.batchSize, output: options.modelOutput }, chosen);
     const counted = await countCosts(
       { model, ...subject, device, batchSize: options.batchSize, output: options.modelOutput },
       {
         dtype: options.dtype,
-        parameters: options.params,
-        freeze: options.freeze,
+        ...chosen,
         memory: options.memory,
       },
     );
-    return { counted, reason: null, outputs };
+    return { counted, reason: null, outputs, taps };
   } catch (error) {
     if (signal.aborted || error instanceof InterruptedError || real) throw error;
-    return { counted: null, reason: messageOf(error), outputs };
+    return { counted: null, reason: messageOf(error), outputs, taps };
   } finally {
     device.dispose();
     await real?.dispose();
@@ -142,6 +163,7 @@ type Document = {
     readonly shape: readonly number[];
     readonly count: number;
     readonly consumers: readonly string[];
+    readonly layers: readonly Layer[] | null;
   }[];
   readonly dimension: number;
   readonly buffers: readonly { readonly count: number }[];
@@ -180,9 +202,16 @@ function summarise(path: string, d: Document, costs: CostReport): Lines {
     .notes(d.warnings)
     .text('')
     .table(
-      ['parameter', 'read by', 'shape', 'count'],
-      d.parameters.map((p) => [p.name, p.consumers.join(', '), p.shape.join(' × '), formatCount(p.count)]),
-      2,
+      ['parameter', 'used by', 'as', 'shape', 'count'],
+      d.parameters.map((p) => [
+        p.name,
+        // what computes with it, through transposes and shape arithmetic, where that is known
+        (p.layers?.map((l) => l.consumer) ?? p.consumers).join(', '),
+        [...new Set(p.layers?.map((l) => l.kind))].join(', '),
+        p.shape.join(' × '),
+        formatCount(p.count),
+      ]),
+      3,
     );
   return lines;
 }
