@@ -22,6 +22,8 @@ export interface BoundLoss {
   check(value: number): string | null;
   /** for the Fishers; absent where the loss is no likelihood */
   readonly likelihood?: Likelihood;
+  /** for losses of labels: how many each sample has right, and how many it has, [samples] both */
+  accuracy?(output: Node, target: Node): { readonly right: Node; readonly labels: Node };
 }
 
 export interface Likelihood {
@@ -40,6 +42,9 @@ export interface Likelihood {
 
 const rest = (x: Node): number[] => x.shape.map((_, i) => i).slice(1);
 export const perSample = (x: Node): Node => ops.reduceSum(x, rest(x));
+
+/** how many of each sample's flags are set, [samples] in a float type */
+export const countPerSample = (flags: Node, like: Node): Node => perSample(ops.cast(flags, like.dtype));
 
 export function mustShareShape(name: string, output: Shape, target: Shape): void {
   if (output.join() !== target.join())

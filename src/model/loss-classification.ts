@@ -14,6 +14,7 @@ import { ops } from '../graph/index.js';
 import {
   type BoundLoss,
   checkedWeights,
+  countPerSample,
   detailOf,
   type Likelihood,
   type Loss,
@@ -146,6 +147,13 @@ function boundHard(s: Setting): BoundLoss {
       return n;
     },
     check: (t) => (t === ignoreIndex || (t >= 0 && t < classes) ? null : `class ${t} is outside 0…${classes - 1}`),
+    accuracy(output, target) {
+      const counted = valid(target);
+      return {
+        right: countPerSample(ops.and(ops.eq(ops.argMax(output, axis), target), counted), output),
+        labels: countPerSample(counted, output),
+      };
+    },
     likelihood: categorical(s, (output, target) =>
       plain ? overClasses(ops.cast(valid(target), output.dtype)) : ops.reduceSum(factors(output, target), [axis], true),
     ),
@@ -165,6 +173,13 @@ function boundSoft(s: Setting): BoundLoss {
     },
     count: (target) => target.length / classes,
     check: (t) => (t >= 0 && t <= 1 ? null : `target ${t} is outside 0…1`),
+    accuracy(output, target) {
+      const right = ops.eq(ops.argMax(output, axis), ops.argMax(target, axis));
+      return {
+        right: countPerSample(right, output),
+        labels: perSample(output.graph.fill(1, right.shape, output.dtype)),
+      };
+    },
     likelihood: categorical(s, (output, target) => ops.reduceSum(factors(output, target), [axis], true)),
   };
 }
@@ -232,6 +247,15 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
     },
     count: (target) => target.length,
     check: (t) => (t >= 0 && t <= 1 ? null : `target ${t} is outside 0…1`),
+    accuracy(output, target) {
+      const positive = (x: Node, above: number): Node => ops.ge(x, output.graph.fill(above, x.shape, output.dtype));
+      // where a logit is at least 0 the probability is at least ½
+      const right = ops.eq(ops.cast(positive(output, 0), 'int32'), ops.cast(positive(target, 0.5), 'int32'));
+      return {
+        right: countPerSample(right, output),
+        labels: perSample(output.graph.fill(1, output.shape, output.dtype)),
+      };
+    },
     likelihood: {
       distribution: 'uniform',
       randomShape: (output) => output,

@@ -1,4 +1,4 @@
-/** The report: one HTML file that needs nothing else and asks the network for nothing. */
+/** The report of a spectrum. */
 import { formatCount, formatDuration } from '../base/format.js';
 import { spectrumChart } from './chart.js';
 import {
@@ -8,28 +8,20 @@ import {
   type ReportContext,
   type SpectrumDocument,
 } from './document.js';
-import { html, type Markup, nothing, raw } from './html.js';
+import { html, type Markup, nothing } from './html.js';
 import { reliabilityNotes } from './notes.js';
 import { significant, withError } from './numbers.js';
 import { script } from './script.js';
-import { chartStyle, colours, pageStyle } from './style.js';
+import { capital, commandBlock, factList, parameterTable, renderPage, settingList } from './shell.js';
 
 export function renderReport(document: SpectrumDocument, context: ReportContext): string {
-  const title = `${capital(operatorTitles[document.operator])}: spectrum of ${modelName(document)}`;
-  return `${
-    html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="hessia ${document.version}">
-<title>${title}</title>
-<style>${raw(colours(':root'))}${raw(chartStyle)}${raw(pageStyle)}</style>
-</head>
-<body>
-<main>
-<h1>${title}</h1>
-${lead(document, context)}
+  return renderPage({
+    title: `${capital(operatorTitles[document.operator])}: spectrum of ${modelName(document)}`,
+    version: document.version,
+    date: context.date,
+    deviceName: document.deviceName,
+    script,
+    body: html`${lead(document, context)}
 ${facts(document)}
 ${figure(document)}
 <h2>Extreme eigenvalues</h2>
@@ -37,19 +29,12 @@ ${figure(document)}
 <h2>How far to trust this</h2>
 <ul>${reliabilityNotes(document).map((n) => html`<li>${n}</li>`)}</ul>
 <h2>Settings</h2>
-<pre><code>${context.command}</code></pre>
+${commandBlock(context.command)}
 ${settings(document, context)}
 <h2>Parameters</h2>
-${parameters(document, context)}
-<footer>hessia ${document.version} · ${context.date.toISOString().slice(0, 16).replace('T', ' ')} UTC · ${document.deviceName}</footer>
-</main>
-<script>${raw(script)}</script>
-</body>
-</html>`.text
-  }\n`;
+${parameterTable(context.parameters)}`,
+  });
 }
-
-const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function lead(document: SpectrumDocument, context: ReportContext): Markup {
   const { largest, smallest, trace, dimension, samples } = document;
@@ -68,12 +53,14 @@ so that the average eigenvalue is ${significant(trace.estimate / dimension, 3)}.
 }
 
 function facts({ largest, smallest, trace, loss, gradientNorm, dimension }: SpectrumDocument): Markup {
-  const fact = (name: Markup | string, value: string): Markup => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
-  return html`<dl class="facts">
-${fact('largest eigenvalue', significant(largest[0]?.value ?? null))}${fact('smallest eigenvalue', significant(smallest[0]?.value ?? null))}
-${fact('trace ± std. error', withError(trace.estimate, trace.standardError))}${fact('loss', significant(loss, 5))}
-${fact('gradient norm', significant(gradientNorm, 4))}${fact('dimension', formatCount(dimension))}
-</dl>`;
+  return factList([
+    ['largest eigenvalue', significant(largest[0]?.value ?? null)],
+    ['smallest eigenvalue', significant(smallest[0]?.value ?? null)],
+    ['trace ± std. error', withError(trace.estimate, trace.standardError)],
+    ['loss', significant(loss, 5)],
+    ['gradient norm', significant(gradientNorm, 4)],
+    ['dimension', formatCount(dimension)],
+  ]);
 }
 
 function figure(document: SpectrumDocument): Markup {
@@ -111,16 +98,5 @@ function settings(document: SpectrumDocument, context: ReportContext): Markup {
     ['threads', String(document.threads)],
     ['version', `hessia ${document.version}`],
   ];
-  return html`<dl class="settings">${rows.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>\n`)}</dl>`;
+  return settingList(rows);
 }
-
-function parameters({ dimension }: SpectrumDocument, context: ReportContext): Markup {
-  const rows = context.parameters.map(
-    (p) =>
-      html`<tr><td class="text"><code>${p.name}</code></td><td>${p.shape.join(' × ')}</td><td>${formatCount(p.count)}</td><td>${share(p.count / dimension)}</td></tr>\n`,
-  );
-  return html`<table><thead><tr><th scope="col" class="text">name</th><th scope="col">shape</th><th scope="col">count</th><th scope="col">share</th></tr></thead>
-<tbody>${rows}<tr><td><b>total</b></td><td></td><td><b>${formatCount(dimension)}</b></td><td></td></tr></tbody></table>`;
-}
-
-const share = (part: number): string => (part < 0.001 ? '< 0.1 %' : `${(100 * part).toFixed(1)} %`);

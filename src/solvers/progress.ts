@@ -6,6 +6,8 @@ export interface Progress {
   /** vectors multiplied so far, and in all as far as is known */
   readonly products: number;
   readonly total: number;
+  /** what is counted where it is not products: "updates" */
+  readonly unit?: string | undefined;
 }
 
 /** What every solver accepts. */

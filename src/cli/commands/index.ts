@@ -8,5 +8,6 @@ import { info } from './info.js';
 import { product } from './product.js';
 import { spectrum } from './spectrum.js';
 import { trace } from './trace.js';
+import { train } from './train.js';
 
-export const commands: readonly CommandModule[] = [info, product, spectrum, eigs, trace, diag, bench, doctor];
+export const commands: readonly CommandModule[] = [info, product, spectrum, eigs, trace, diag, train, bench, doctor];

@@ -14,6 +14,14 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Pars
   };
 }
 
+export function nonNegativeNumber(): Parser<number> {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (value >= 0 && Number.isFinite(value)) return value;
+    throw new InvalidArgumentError('It must be a number of at least 0.');
+  };
+}
+
 export function positiveNumber(): Parser<number> {
   return (text) => {
     const value = text.trim() === '' ? Number.NaN : Number(text);

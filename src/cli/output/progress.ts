@@ -47,13 +47,13 @@ export class ProgressBar {
     this.#shown = false;
   }
 
-  #line({ stage, products, total }: Progress): string {
+  #line({ stage, products, total, unit = 'products' }: Progress): string {
     const part = total > 0 ? Math.min(1, products / total) : 0;
     const first = this.#history[0] as { time: number; products: number };
     const seconds = ((this.#history.at(-1) as { time: number }).time - first.time) / 1000;
     const speed = seconds > 0 ? (products - first.products) / seconds : 0;
     const left = products < total ? `  ETA ${formatDuration((total - products) / speed)}` : '';
-    const rate = speed > 0 ? `  ${speed < 10 ? speed.toFixed(2) : speed.toFixed(0)} products/s${left}` : '';
+    const rate = speed > 0 ? `  ${speed < 10 ? speed.toFixed(2) : speed.toFixed(0)} ${unit}/s${left}` : '';
     const text = ` ${Math.floor(100 * part)} %  step ${products}/${total}${rate}`;
     // The numbers matter more than the bar.
     const width = Math.max(0, Math.min(24, this.#columns - 1 - stage.length - text.length - 3));
