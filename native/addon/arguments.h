@@ -26,6 +26,11 @@ inline DType float_type(const Napi::Value& value) {
   if (name == "float64") return DType::Float64;
   invalid("dtype is neither 'float32' nor 'float64'");
 }
+// 'bfloat16' too, for the calls that take it.
+inline DType row_type(const Napi::Value& value) {
+  if (value.IsString() && value.As<Napi::String>().Utf8Value() == "bfloat16") return kBFloat16;
+  return float_type(value);
+}
 inline Napi::Object object(const Napi::Value& value, const char* what) {
   if (!value.IsObject()) invalid(std::string(what) + " is not an object");
   return value.As<Napi::Object>();
@@ -34,6 +39,11 @@ inline BufferRows rows(const Napi::Value& value, const Device* device) {
   const Napi::Object o = object(value, "rows");
   return {BufferHandle::get(o.Get("buffer"), device), whole(o.Get("offset"), "offset"), whole(o.Get("rows"), "rows"),
           whole(o.Get("stride"), "stride")};
+}
+inline SparseRows sparse_rows(const Napi::Value& value, const Device* device) {
+  const Napi::Object o = object(value, "sparse rows");
+  return {BufferHandle::get(o.Get("indices"), device), BufferHandle::get(o.Get("values"), device), whole(o.Get("rows"), "rows"),
+          whole(o.Get("block"), "block"), whole(o.Get("keep"), "keep")};
 }
 inline Napi::Float64Array float64_array(const Napi::Value& value, const char* what) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {

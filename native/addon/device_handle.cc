@@ -14,6 +14,9 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
     InstanceMethod<&D::load>("load"), InstanceMethod<&D::run>("run"), InstanceMethod<&D::profile>("profile"),
     InstanceMethod<&D::gram>("gram"), InstanceMethod<&D::combine>("combine"),
     InstanceMethod<&D::orthogonalize>("orthogonalize"), InstanceMethod<&D::random>("random"),
+    InstanceMethod<&D::round_bfloat16>("roundBFloat16"), InstanceMethod<&D::sparse_select>("sparseSelect"),
+    InstanceMethod<&D::sparse_copy>("sparseCopy"), InstanceMethod<&D::sparse_gram>("sparseGram"),
+    InstanceMethod<&D::sparse_combine>("sparseCombine"),
     InstanceMethod<&D::pending>("pending"), InstanceMethod<&D::drained>("drained"), InstanceMethod<&D::token>("token"),
     InstanceMethod<&D::allocated_bytes>("allocatedBytes"), InstanceMethod<&D::dispose>("dispose"),
   });
@@ -137,7 +140,7 @@ Napi::Value DeviceHandle::profile(Info info) {
 Napi::Value DeviceHandle::gram(Info info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&] {
-    const DType dtype = float_type(info[0]);
+    const DType dtype = row_type(info[0]);
     const int64_t length = whole(info[1], "length");
     const BufferRows a = rows(info[2], &device()), b = rows(info[3], &device());
     return numbers(env, [&](NumbersCallback done) { device().gram(dtype, length, a, b, std::move(done)); });
@@ -148,7 +151,7 @@ void DeviceHandle::combine(Info info) {
   guarded(info.Env(), [&] {
     const Napi::Float64Array c = float64_array(info[2], "c");
     std::vector<double> coefficients(c.Data(), c.Data() + c.ElementLength());
-    device().combine(float_type(info[0]), whole(info[1], "length"), std::move(coefficients), rows(info[3], &device()),
+    device().combine(row_type(info[0]), whole(info[1], "length"), std::move(coefficients), rows(info[3], &device()),
                      number(info[4], "beta"), rows(info[5], &device()));
   });
 }
@@ -160,6 +163,44 @@ Napi::Value DeviceHandle::orthogonalize(Info info) {
     const int64_t length = whole(info[1], "length");
     const BufferRows basis = rows(info[2], &device()), w = rows(info[3], &device());
     return numbers(env, [&](NumbersCallback done) { device().orthogonalize(dtype, length, basis, w, std::move(done)); });
+  });
+}
+
+void DeviceHandle::round_bfloat16(Info info) {
+  guarded(info.Env(), [&] { device().round_bfloat16(whole(info[0], "length"), rows(info[1], &device()), rows(info[2], &device())); });
+}
+
+void DeviceHandle::sparse_select(Info info) {
+  guarded(info.Env(), [&] {
+    device().sparse_select(float_type(info[0]), whole(info[1], "length"), rows(info[2], &device()),
+                           sparse_rows(info[3], &device()), whole(info[4], "row"));
+  });
+}
+
+void DeviceHandle::sparse_copy(Info info) {
+  guarded(info.Env(), [&] {
+    device().sparse_copy(float_type(info[0]), whole(info[1], "length"), sparse_rows(info[2], &device()), whole(info[3], "from"),
+                         whole(info[4], "to"));
+  });
+}
+
+Napi::Value DeviceHandle::sparse_gram(Info info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&] {
+    const DType dtype = float_type(info[0]);
+    const int64_t length = whole(info[1], "length"), first = whole(info[4], "first"), count = whole(info[5], "count");
+    const BufferRows x = rows(info[2], &device());
+    const SparseRows s = sparse_rows(info[3], &device());
+    return numbers(env, [&](NumbersCallback done) { device().sparse_gram(dtype, length, x, s, first, count, std::move(done)); });
+  });
+}
+
+void DeviceHandle::sparse_combine(Info info) {
+  guarded(info.Env(), [&] {
+    const Napi::Float64Array c = float64_array(info[2], "c");
+    std::vector<double> coefficients(c.Data(), c.Data() + c.ElementLength());
+    device().sparse_combine(float_type(info[0]), whole(info[1], "length"), std::move(coefficients), sparse_rows(info[3], &device()),
+                            whole(info[4], "first"), whole(info[5], "count"), number(info[6], "beta"), rows(info[7], &device()));
   });
 }
 

@@ -26,6 +26,11 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value gram(Info);
   void combine(Info);
   Napi::Value orthogonalize(Info);
+  void round_bfloat16(Info);
+  void sparse_select(Info);
+  void sparse_copy(Info);
+  Napi::Value sparse_gram(Info);
+  void sparse_combine(Info);
   void random(Info);
   Napi::Value pending(Info);
   Napi::Value drained(Info);

@@ -45,6 +45,9 @@ using BufferPtr = std::shared_ptr<Buffer>;
 // Rows of a buffer; offset and stride in elements.
 struct BufferRows { BufferPtr buffer; int64_t offset = 0, rows = 0, stride = 0; };
 
+// Sparse rows in two buffers (kernels/sparse), from their starts on.
+struct SparseRows { BufferPtr indices, values; int64_t rows = 0, block = 0, keep = 0; };
+
 // cause is nullptr on success.
 using BytesCallback = std::function<void(Cause, std::unique_ptr<char[]>)>;
 using NumbersCallback = std::function<void(Cause, std::vector<double>)>;
@@ -62,9 +65,18 @@ class Device {
   void run(std::shared_ptr<const Program> program, std::vector<BufferPtr> buffers, std::vector<int64_t> offsets,
            std::shared_ptr<Token> token, NumbersCallback done);
 
+  // With kBFloat16, b of gram and a of combine are that, the other rows float32.
   void gram(DType dtype, int64_t length, BufferRows a, BufferRows b, NumbersCallback done);
   void combine(DType dtype, int64_t length, std::vector<double> c, BufferRows a, double beta, BufferRows b);
   void orthogonalize(DType dtype, int64_t length, BufferRows basis, BufferRows w, NumbersCallback done);
+  // b ← a, float32 to bfloat16.
+  void round_bfloat16(int64_t length, BufferRows a, BufferRows b);
+  // The largest elements of the single row x become row `row` of s and 0 in x.
+  void sparse_select(DType dtype, int64_t length, BufferRows x, SparseRows s, int64_t row);
+  void sparse_copy(DType dtype, int64_t length, SparseRows s, int64_t from, int64_t to);
+  void sparse_gram(DType dtype, int64_t length, BufferRows x, SparseRows s, int64_t first, int64_t count, NumbersCallback done);
+  void sparse_combine(DType dtype, int64_t length, std::vector<double> c, SparseRows s, int64_t first, int64_t count,
+                      double beta, BufferRows y);
   void random(DType dtype, int64_t length, BufferRows target, Distribution distribution, uint64_t seed, uint64_t stream);
 
   int64_t pending() const { return queue_.pending(); }
@@ -86,6 +98,8 @@ class Device {
               std::function<void(const Cause&)> finish);
   void enqueue(Queue::Job job);
   static Touch touch(DType dtype, int64_t length, const BufferRows& rows, const char* name);
+  static std::vector<Touch> touch(DType dtype, int64_t length, const SparseRows& s, int64_t first, int64_t count, const char* name);
+  static SparseRef sparse_ref(const SparseRows& s);
   RowsRef rows_ref(DType dtype, const BufferRows& rows) const;
 
   std::shared_ptr<Backend> backend_;

@@ -20,6 +20,8 @@ using Bindings = void* const*;
 
 // Rows of vectors: row r starts at data + r * stride elements.
 struct RowsRef { void* data; int64_t rows, stride; };
+// Sparse rows (kernels/sparse): capacity `rows`, entries per row and block of elements `keep`.
+struct SparseRef { uint16_t* indices; void* values; int64_t rows, block, keep; };
 enum class Distribution : int { Normal = 0, Rademacher = 1, Uniform = 2 };
 
 struct KernelTable {
@@ -41,7 +43,13 @@ struct KernelTable {
   // Vector operations of the solvers; see src/device/native.ts for what each means.
   void (*gram)(DType, int64_t length, RowsRef a, RowsRef b, double* out, Workspace&);
   void (*combine)(DType, int64_t length, const double* c, RowsRef a, double beta, RowsRef b, Workspace&);
+  void (*round_bfloat16)(int64_t length, RowsRef a, RowsRef b, Workspace&);
   void (*orthogonalize)(DType, int64_t length, RowsRef basis, RowsRef w, double* out, Workspace&);
+  void (*sparse_select)(DType, int64_t length, RowsRef x, SparseRef s, int64_t row, Workspace&);
+  void (*sparse_copy)(DType, int64_t length, SparseRef s, int64_t from, int64_t to, Workspace&);
+  void (*sparse_gram)(DType, int64_t length, RowsRef x, SparseRef s, int64_t first, int64_t count, double* out, Workspace&);
+  void (*sparse_combine)(DType, int64_t length, const double* c, SparseRef s, int64_t first, int64_t count, double beta,
+                         RowsRef y, Workspace&);
   void (*random)(DType, int64_t length, RowsRef target, Distribution, uint64_t seed, uint64_t stream, Workspace&);
 };
 

@@ -9,7 +9,10 @@
 namespace hessia {
 
 enum class DType : int { Float32 = 0, Float64 = 1, Int32 = 2, Bool = 3 };
+// Storage of rows of vectors (kernels/krylov) beside float32. Not an enumerator: no instruction takes it.
+constexpr DType kBFloat16 = static_cast<DType>(4);
 inline int64_t bytes_per_element(DType t) {
+  if (t == kBFloat16) return 2;
   switch (t) {
     case DType::Float64: return 8;
     case DType::Bool: return 1;

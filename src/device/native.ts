@@ -35,6 +35,20 @@ export interface Rows {
   readonly stride: number;
 }
 
+/**
+ * Rows of which only the `keep` largest elements of every block of `block` (≤ 65536) are kept; layout and sizes in
+ * native/kernels/sparse/sparse.h. `rows` is how many there is room for.
+ */
+export interface SparseRows {
+  /** 16-bit positions within the block */
+  readonly indices: NativeBuffer;
+  /** in the dtype of the call */
+  readonly values: NativeBuffer;
+  readonly rows: number;
+  readonly block: number;
+  readonly keep: number;
+}
+
 export type Distribution = 'normal' | 'rademacher' | 'uniform';
 
 export interface NativeDevice {
@@ -56,16 +70,44 @@ export interface NativeDevice {
     token?: NativeToken,
   ): Promise<Float64Array>;
 
-  /** a·bᵀ, row-major a.rows × b.rows, accumulated in float64. */
-  gram(dtype: FloatDType, length: number, a: Rows, b: Rows): Promise<Float64Array>;
-  /** b ← beta·b + c·a with c row-major b.rows × a.rows. a and b must not overlap unless a is b and c diagonal. */
-  combine(dtype: FloatDType, length: number, c: Float64Array, a: Rows, beta: number, b: Rows): void;
+  /** a·bᵀ, row-major a.rows × b.rows, accumulated in float64. With 'bfloat16', b is that and a is float32. */
+  gram(dtype: FloatDType | 'bfloat16', length: number, a: Rows, b: Rows): Promise<Float64Array>;
+  /**
+   * b ← beta·b + c·a with c row-major b.rows × a.rows. a and b must not overlap unless a is b and c diagonal.
+   * With 'bfloat16', a is that and b is float32.
+   */
+  combine(dtype: FloatDType | 'bfloat16', length: number, c: Float64Array, a: Rows, beta: number, b: Rows): void;
+  /** b (bfloat16) ← a (float32), rounded to nearest, ties to even. */
+  roundBFloat16(length: number, a: Rows, b: Rows): void;
   /**
    * Two classical Gram–Schmidt passes of the single row w against the rows of basis (orthonormal to working
    * precision), in float64 accumulation. Resolves to [c_0 … c_{m−1}, ‖w before‖₂, ‖w after‖₂], c being the
    * coefficients removed in both passes together.
    */
   orthogonalize(dtype: FloatDType, length: number, basis: Rows, w: Rows): Promise<Float64Array>;
+  /** Row `row` of `rows` ← the largest elements of the single row x in magnitude, which become 0 in x. */
+  sparseSelect(dtype: FloatDType, length: number, x: Rows, rows: SparseRows, row: number): void;
+  sparseCopy(dtype: FloatDType, length: number, rows: SparseRows, from: number, to: number): void;
+  /** x · (rows first … first+count−1)ᵀ, row-major, accumulated in float64. */
+  sparseGram(
+    dtype: FloatDType,
+    length: number,
+    x: Rows,
+    rows: SparseRows,
+    first: number,
+    count: number,
+  ): Promise<Float64Array>;
+  /** y ← beta·y + c·(rows first … first+count−1), c row-major y.rows × count. */
+  sparseCombine(
+    dtype: FloatDType,
+    length: number,
+    c: Float64Array,
+    rows: SparseRows,
+    first: number,
+    count: number,
+    beta: number,
+    y: Rows,
+  ): void;
   /** Row r gets the numbers of stream `stream + r`: Philox4x32-10 keyed by (seed, stream), counter = element. */
   random(
     dtype: FloatDType,

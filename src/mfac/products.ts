@@ -10,11 +10,12 @@
  */
 import type { Block } from '../device/block.js';
 import { type ApplyOptions, OperatorBase } from '../operators/linear-operator.js';
+import type { StoredGradients } from './gradients-store.js';
 
 /** What the products need of a set of gradients. */
 export interface FisherParts {
   /** the rows in use, m × d; null while there are none. The caller of `parts` disposes it. */
-  readonly gradients: Block | null;
+  readonly gradients: StoredGradients | null;
   readonly lambda: number;
   /** n */
   readonly divisor: number;
@@ -29,13 +30,13 @@ export async function inverseProduct(parts: FisherParts, input: Block, output: B
     output.addScaled(1 / lambda, input, 0);
     return;
   }
-  const coefficients = await input.gram(gradients);
+  const coefficients = await gradients.gram(input);
   for (let k = 0; k < input.count; k++)
     parts.solve(coefficients.subarray(k * gradients.count, (k + 1) * gradients.count));
   output.addScaled(1 / lambda, input, 0);
-  output.combine(
+  await gradients.combine(
     coefficients.map((c) => -c / lambda),
-    gradients,
+    output,
     1,
   );
 }
@@ -45,16 +46,16 @@ export async function forwardProduct(parts: FisherParts, input: Block, output: B
   const { gradients, lambda, divisor } = parts;
   output.addScaled(lambda, input, 0);
   if (gradients === null) return;
-  const coefficients = await input.gram(gradients);
-  output.combine(
+  const coefficients = await gradients.gram(input);
+  await gradients.combine(
     coefficients.map((c) => c / divisor),
-    gradients,
+    output,
     1,
   );
 }
 
 /** output (k × d) ← F⁻¹Gᵀc for the k rows of `coefficients` (k × m, row-major): the push-through form. */
-export function storedProduct(parts: FisherParts, coefficients: Float64Array, output: Block): void {
+export function storedProduct(parts: FisherParts, coefficients: Float64Array, output: Block): void | Promise<void> {
   const { gradients, divisor } = parts;
   if (gradients === null) {
     output.zero();
@@ -62,16 +63,18 @@ export function storedProduct(parts: FisherParts, coefficients: Float64Array, ou
   }
   const solved = coefficients.slice();
   for (let k = 0; k < output.count; k++) parts.solve(solved.subarray(k * gradients.count, (k + 1) * gradients.count));
-  output.combine(
+  return gradients.combine(
     solved.map((c) => c * divisor),
-    gradients,
+    output,
+    0,
   );
 }
 
 /** Where an operator's gradients come from: a static set, or a window as it is at the time of a product. */
 export interface FisherSource {
   readonly dimension: number;
-  readonly template: Block;
+  /** of the vectors */
+  readonly template: Pick<Block, 'dtype' | 'device'>;
   readonly scaling: string;
   readonly fingerprint: string;
   parts(): FisherParts;

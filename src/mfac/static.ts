@@ -14,6 +14,7 @@ import type { FloatDType } from '../program/format.js';
 import { Cholesky } from './cholesky.js';
 import { checkDamping, type Damping, dampingOf, factorDamped } from './damping.js';
 import { columnSquares } from './diagonal.js';
+import { denseGradients } from './gradients-store.js';
 import { FisherOperator, type FisherParts, type FisherSource, storedProduct } from './products.js';
 
 export interface StaticFisherOptions {
@@ -115,19 +116,14 @@ export class StaticFisher implements FisherSource {
 
   /** V, m × d: row i is (λI + Σ_{k<i} gₖgₖᵀ/n)⁻¹gᵢ. 2dm² flops; the caller disposes it. */
   whitened(): Block {
-    const { count: m } = this;
-    const l = this.#factor.diagonal();
-    const rows = this.#factor.inverseFactor();
-    for (let i = 0; i < m; i++)
-      for (let j = 0; j <= i; j++) rows[i * m + j] = ((l[i] as number) * (rows[i * m + j] as number)) / this.lambda;
-    const v = this.#gradients.device.block(this.#gradients.dtype, this.dimension, m);
-    v.combine(rows, this.#gradients);
+    const v = this.#gradients.device.block(this.#gradients.dtype, this.dimension, this.count);
+    v.combine(whitener(this.#factor, this.lambda), this.#gradients);
     return v;
   }
 
   parts(): FisherParts {
     return {
-      gradients: this.#gradients.rows(0, this.count),
+      gradients: denseGradients(this.#gradients.rows(0, this.count)),
       lambda: this.lambda,
       divisor: this.divisor,
       solve: (x) => this.#factor.solve(x),
@@ -204,6 +200,16 @@ export class StaticFisher implements FisherSource {
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }
+}
+
+/** ΛL⁻¹/λ, m × m row-major: what takes G to V. m³/6. */
+export function whitener(factor: Cholesky, lambda: number): Float64Array {
+  const m = factor.size;
+  const l = factor.diagonal();
+  const rows = factor.inverseFactor();
+  for (let i = 0; i < m; i++)
+    for (let j = 0; j <= i; j++) rows[i * m + j] = ((l[i] as number) * (rows[i * m + j] as number)) / lambda;
+  return rows;
 }
 
 interface Traits {

@@ -1,12 +1,15 @@
 /**
  * M-FAC on a sliding window: F = λI + (1/n) Σ gᵢgᵢᵀ over the last m gradients (Frantar, Kurtic and Alistarh 2021, the
- * dynamic algorithm), which are kept on a device (m × d), the Gram matrix and its damped factor in float64 on the host.
+ * dynamic algorithm), which are kept on a device (m × d; window-storage.ts), the Gram matrix and its damped factor in
+ * float64 on the host.
  *
  * Inserting a gradient: its inner products with the window (one pass, 2dm flops), then deletion and append of a row of
  * the Cholesky factor (O(m²)) instead of the paper's O(m³) recursion; the order of the slots does not matter. The factor
  * is built anew (m³/6) once in m insertions, where rounding breaks an append, and at every insertion that changes λ or n
  * (relative damping; divisor 'filled' while the window fills).
  * F⁻¹ of a stored gradient is push-through, one more pass (2dm flops): two passes over the window per step.
+ *
+ * Insertions take effect in the order of the calls, awaited or not; each waits once, for the m inner products.
  *
  * n is m by default even while fewer gradients are there, so that damping relative to them is λm/t at first.
  */
@@ -17,8 +20,10 @@ import { sharedDevice } from '../device/open.js';
 import type { FloatDType } from '../program/format.js';
 import type { Damping } from './damping.js';
 import { checkDamping, notFinite } from './damping.js';
+import type { SavedGradients, WindowStorage } from './gradients-store.js';
 import { FisherOperator, type FisherParts, type FisherSource, storedProduct } from './products.js';
 import { WindowFactor, type WindowFactorState } from './window-factor.js';
+import { bfloat16Storage, denseStorage, type Layout, sparseStorage } from './window-storage.js';
 
 export interface WindowOptions {
   /** m, at least 1. Default 1024 */
@@ -29,23 +34,30 @@ export interface WindowOptions {
   readonly damping?: Damping | undefined;
   /** n: m, or the number of gradients there. Default 'capacity' */
   readonly divisor?: 'capacity' | 'filled' | undefined;
-  /** of the stored gradients. Default float32 */
+  /** of the vectors, and of the stored gradients unless `storage` says otherwise. Default float32 */
   readonly dtype?: FloatDType | undefined;
+  /** 'bfloat16' (with float32 vectors) halves memory and traffic and rounds gradients to 8 bits. Default: dtype */
+  readonly storage?: 'bfloat16' | undefined;
+  /** share of each block's elements that is not stored but fed back into later gradients, such as 0.99. Default: dense */
+  readonly sparsity?: number | undefined;
+  /** elements of a block for `sparsity`, at most 65536. Default 4096 */
+  readonly blockSize?: number | undefined;
   readonly device?: Device | undefined;
 }
 
 /** All of a window: plain data, from which `GradientWindow.restore` continues in the same bits. */
-export interface WindowState {
+export interface WindowState extends SavedGradients {
   readonly version: 1;
   readonly capacity: number;
   readonly dimension: number;
   readonly damping: Damping;
   readonly divisor: 'capacity' | 'filled';
   readonly dtype: FloatDType;
+  readonly storage?: 'bfloat16' | undefined;
+  readonly sparsity?: number | undefined;
+  readonly blockSize?: number | undefined;
   /** the slot that the next insertion takes */
   readonly next: number;
-  /** count × d, slot after slot */
-  readonly gradients: FloatArray;
   readonly factor: WindowFactorState;
 }
 
@@ -53,12 +65,16 @@ export class GradientWindow implements FisherSource {
   readonly capacity: number;
   readonly dimension: number;
   readonly scaling: string;
-  readonly #options: Pick<Required<WindowState>, 'damping' | 'divisor' | 'dtype'>;
-  readonly #rows: Block;
+  readonly template: { readonly device: Device; readonly dtype: FloatDType };
+  readonly #options: Pick<WindowState, 'damping' | 'divisor' | 'dtype' | 'storage' | 'sparsity' | 'blockSize'>;
+  readonly #storage: WindowStorage;
   readonly #factor: WindowFactor;
+  /** rows for gradients on their way into the window */
+  readonly #spare: Block[] = [];
   #next = 0;
   #inserted = 0;
-  #busy = false;
+  /** the last insertion, whatever became of it */
+  #last: Promise<unknown> = Promise.resolve();
 
   /** Throws InputError for sizes or a damping that make no sense, OutOfMemoryError where m × d does not fit. */
   constructor(options: WindowOptions, saved?: WindowFactorState) {
@@ -70,9 +86,12 @@ export class GradientWindow implements FisherSource {
     this.capacity = capacity;
     this.dimension = dimension;
     this.scaling = `damping ${typeof damping === 'number' ? damping : `${damping.relative} of the mean eigenvalue`}, window of ${capacity} gradients, divisor ${divisor}`;
-    this.#options = { damping, divisor, dtype };
+    const { storage, sparsity, blockSize } = options;
+    this.#options = { damping, divisor, dtype, storage, sparsity, blockSize };
     this.#factor = new WindowFactor({ capacity, dimension, damping, divisor }, saved);
-    this.#rows = (options.device ?? sharedDevice()).block(dtype, dimension, capacity);
+    const device = options.device ?? sharedDevice();
+    this.template = { device, dtype };
+    this.#storage = openStorage({ device, dtype, dimension, capacity }, options);
   }
 
   /** Gradients there: min(m, insertions). */
@@ -87,51 +106,34 @@ export class GradientWindow implements FisherSource {
   get jitter(): number {
     return this.#factor.jitter;
   }
-  get template(): Block {
-    return this.#rows;
-  }
   get fingerprint(): string {
     return `window ${this.#inserted}|${this.scaling}`;
   }
 
   /**
-   * Puts a gradient (one vector) in place of the oldest; resolves to its slot. One that is not finite is refused with
-   * ComputationError and leaves the window as it was. Await each insertion before the next.
+   * Puts a gradient (one vector, as it is now) in place of the oldest; resolves to its slot. One that is not finite is
+   * refused with ComputationError and leaves the window as it was.
    */
-  async insert(gradient: Block | FloatArray): Promise<number> {
-    const slot = this.#next;
-    await this.replace(slot, gradient);
-    this.#next = (slot + 1) % this.capacity;
-    return slot;
+  insert(gradient: Block | FloatArray): Promise<number> {
+    return this.#inTurn(gradient, (row) => this.#insert(row));
   }
 
   /** Puts a gradient into a slot of choice: one that is filled, or the first empty one. */
-  async replace(slot: number, gradient: Block | FloatArray): Promise<void> {
-    if (!(Number.isInteger(slot) && slot >= 0 && slot < this.capacity && slot <= this.count))
-      throw new InputError(`slot ${slot} of a window with ${this.count} of ${this.capacity} filled`);
-    if (this.#busy) throw new InputError('a gradient was inserted before the last insertion was done; await each');
-    const row = this.#upload(gradient);
-    this.#busy = true;
-    try {
-      const products = await this.#products(row, slot);
-      if (!products.every(Number.isFinite)) throw notFinite();
-      const target = this.#rows.rows(slot, slot + 1);
-      target.copyFrom(row);
-      target.dispose();
-      this.#factor.replace(slot, products);
-      this.#inserted += 1;
-    } finally {
-      row.dispose();
-      this.#busy = false;
-    }
+  replace(slot: number, gradient: Block | FloatArray): Promise<void> {
+    return this.#inTurn(gradient, (row) => this.#replace(slot, row));
   }
 
-  /** Inserts a gradient and writes F⁻¹ of it (F with it in the window) to `output`: the optimizer's step, two passes. */
-  async precondition(gradient: Block | FloatArray, output: Block): Promise<void> {
-    const slot = await this.insert(gradient);
-    const coefficients = new Float64Array(this.count);
-    coefficients[slot] = 1;
-    this.inverseOfStored(coefficients, output);
+  /**
+   * Inserts a gradient and queues writing F⁻¹ of it (F with it in the window) to `output`: the optimizer's step, two
+   * passes. Where gradients are sparse it is F⁻¹ of the row that was stored. Await it before using `output`.
+   */
+  precondition(gradient: Block | FloatArray, output: Block): Promise<void> {
+    return this.#inTurn(gradient, async (row) => {
+      const slot = await this.#insert(row);
+      const coefficients = new Float64Array(this.count);
+      coefficients[slot] = 1;
+      this.inverseOfStored(coefficients, output);
+    });
   }
 
   /** output (k × d) ← F⁻¹ of combinations (k × count, row-major) of the stored gradients, in the order of their slots. */
@@ -140,7 +142,7 @@ export class GradientWindow implements FisherSource {
       throw new ShapeError(`${coefficients.length} coefficients for ${output.count} combinations of ${this.count}`);
     const parts = this.parts();
     try {
-      storedProduct(parts, coefficients, output);
+      void storedProduct(parts, coefficients, output); // a window's storages only queue
     } finally {
       parts.gradients?.dispose();
     }
@@ -148,7 +150,7 @@ export class GradientWindow implements FisherSource {
 
   parts(): FisherParts {
     const { lambda, divisor } = this.#factor;
-    const gradients = this.count === 0 ? null : this.#rows.rows(0, this.count);
+    const gradients = this.count === 0 ? null : this.#storage.rows(this.count);
     const state = this.#inserted;
     const solve = (x: Float64Array): void => {
       if (this.#inserted !== state) throw new InputError('a gradient was inserted during a product; await the product');
@@ -165,76 +167,80 @@ export class GradientWindow implements FisherSource {
     return new FisherOperator(this, 'forward');
   }
 
+  /** Waits for the insertions so far. */
   async save(): Promise<WindowState> {
+    await this.#last;
     const { capacity, dimension } = this;
-    const filled = this.count === 0 ? null : this.#rows.rows(0, this.count);
-    try {
-      const gradients = (await filled?.read()) ?? new Float64Array(0);
-      return {
-        version: 1,
-        capacity,
-        dimension,
-        ...this.#options,
-        next: this.#next,
-        gradients,
-        factor: this.#factor.save(),
-      };
-    } finally {
-      filled?.dispose();
-    }
+    const factor = this.#factor.save();
+    const next = this.#next;
+    const stored = await this.#storage.save(factor.count);
+    return { version: 1, capacity, dimension, ...this.#options, next, ...stored, factor };
   }
 
   /** The window that was saved. Throws InputError for data that are none. */
   static restore(state: WindowState, device?: Device): GradientWindow {
-    const { count } = state.factor;
-    if (state.version !== 1 || state.gradients.length !== count * state.dimension || !(state.next < state.capacity))
+    if (state.version !== 1 || !(state.next < state.capacity))
       throw new InputError('what was given is not the saved state of a gradient window');
     const window = new GradientWindow({ ...state, device }, state.factor);
     window.#next = state.next;
-    if (count > 0) {
-      const filled = window.#rows.rows(0, count);
-      filled.write(state.gradients);
-      filled.dispose();
+    try {
+      window.#storage.restore(state, state.factor.count);
+    } catch (error) {
+      window.dispose();
+      throw error;
     }
     return window;
   }
 
   dispose(): void {
-    this.#rows.dispose();
+    this.#storage.dispose();
+    for (const row of this.#spare) row.dispose();
   }
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }
 
-  #upload(gradient: Block | FloatArray): Block {
-    if (gradient instanceof Block) {
-      if (gradient.count !== 1) throw new ShapeError(`${gradient.count} gradients where one is inserted at a time`);
-      return gradient.rows(0, 1);
-    }
-    const row = this.#rows.device.block(this.#options.dtype, this.dimension, 1);
+  /** `work` on a copy of the gradient as it is now, after all insertions before. */
+  async #inTurn<T>(gradient: Block | FloatArray, work: (row: Block) => Promise<T>): Promise<T> {
+    const { device, dtype } = this.template;
+    if (gradient instanceof Block && gradient.count !== 1)
+      throw new ShapeError(`${gradient.count} gradients where one is inserted at a time`);
+    const row = this.#spare.pop() ?? device.block(dtype, this.dimension, 1);
     try {
-      row.write(gradient);
-    } catch (error) {
-      row.dispose();
-      throw error;
+      if (gradient instanceof Block) row.copyFrom(gradient);
+      else row.write(gradient);
+      const done = this.#last.then(() => work(row));
+      this.#last = done.catch(() => undefined);
+      return await done;
+    } finally {
+      this.#spare.push(row);
     }
-    return row;
   }
 
-  /** Inner products of `row`, to be in `slot`, with every slot up to the last filled, itself included. */
-  async #products(row: Block, slot: number): Promise<Float64Array> {
-    const size = Math.max(this.count, slot + 1);
-    const out = new Float64Array(size);
-    const own = row.dots(row);
-    if (this.count > 0) {
-      const filled = this.#rows.rows(0, this.count);
-      try {
-        out.set(await row.gram(filled));
-      } finally {
-        filled.dispose();
-      }
-    }
-    out[slot] = (await own)[0] as number;
-    return out;
+  async #insert(row: Block): Promise<number> {
+    const slot = this.#next;
+    await this.#replace(slot, row);
+    this.#next = (slot + 1) % this.capacity;
+    return slot;
   }
+
+  async #replace(slot: number, row: Block): Promise<void> {
+    const { count } = this;
+    if (!(Number.isInteger(slot) && slot >= 0 && slot < this.capacity && slot <= count))
+      throw new InputError(`slot ${slot} of a window with ${count} of ${this.capacity} filled`);
+    const products = await this.#storage.stage(row, count);
+    if (!products.every(Number.isFinite)) throw notFinite();
+    products[slot] = products[count] as number;
+    this.#storage.commit(slot);
+    this.#factor.replace(slot, products.subarray(0, Math.max(count, slot + 1)));
+    this.#inserted += 1;
+  }
+}
+
+function openStorage(layout: Layout, { storage, sparsity, blockSize = 4096 }: WindowOptions): WindowStorage {
+  if (storage !== undefined && storage !== 'bfloat16')
+    throw new InputError(`a window stores gradients in its dtype or as 'bfloat16', not '${storage}'`);
+  if (sparsity === undefined) return storage ? bfloat16Storage(layout) : denseStorage(layout);
+  if (storage) throw new InputError('sparse windows keep their values in the dtype; leave out storage or sparsity');
+  return sparseStorage({ ...layout, sparsity, blockSize });
 }

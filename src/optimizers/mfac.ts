@@ -11,7 +11,8 @@ import { GradientWindow, type WindowOptions, type WindowState } from '../mfac/wi
 import { fraction, nonNegative, positive } from './optimizer.js';
 import { constant, type Schedule } from './schedule.js';
 
-export interface MfacOptimizerOptions extends Pick<WindowOptions, 'capacity' | 'damping' | 'divisor'> {
+export interface MfacOptimizerOptions
+  extends Pick<WindowOptions, 'capacity' | 'damping' | 'divisor' | 'storage' | 'sparsity' | 'blockSize'> {
   /** η. Default 1e-3 */
   readonly learningRate?: number | undefined;
   readonly schedule?: Schedule | undefined;

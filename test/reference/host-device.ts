@@ -142,6 +142,23 @@ export class HostNativeDevice implements NativeDevice {
     });
   }
 
+  // Rows other than plain ones are tested on the real device.
+  roundBFloat16(): never {
+    throw coded('INVALID_ARGUMENT', 'the reference device has no bfloat16');
+  }
+  sparseSelect(): never {
+    throw coded('INVALID_ARGUMENT', 'the reference device has no sparse rows');
+  }
+  sparseCopy(): never {
+    return this.sparseSelect();
+  }
+  sparseGram(): never {
+    return this.sparseSelect();
+  }
+  sparseCombine(): never {
+    return this.sparseSelect();
+  }
+
   random(
     dtype: FloatDType,
     length: number,

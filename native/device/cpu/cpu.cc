@@ -17,6 +17,7 @@
 #include "kernels/move/move.h"
 #include "kernels/random/random.h"
 #include "kernels/scan/scan.h"
+#include "kernels/sparse/sparse.h"
 #include "kernels/window/window.h"
 
 namespace hessia {
@@ -53,7 +54,8 @@ const KernelTable& cpu_kernel_table() {
       cpu::map, cpu::copy, cpu::fill, cpu::dot, cpu::conv, cpu::window,
       cpu::take, cpu::take_transpose, cpu::gather_elements, cpu::scatter_elements,
       cpu::arg_reduce, cpu::cumsum, cpu::argsort,
-      cpu::gram, cpu::combine, cpu::orthogonalize, cpu::random,
+      cpu::gram, cpu::combine, cpu::round_bfloat16, cpu::orthogonalize,
+      cpu::sparse_select, cpu::sparse_copy, cpu::sparse_gram, cpu::sparse_combine, cpu::random,
   };
   return table;
 }

@@ -23,6 +23,10 @@ void gram_block(const double* a, int64_t lda, int64_t na, const double* b, int64
                 int64_t ldo, int64_t diagonal = -1) {
   HESSIA_PICK_ISA(krylov_table).gram_f64(a, lda, na, b, ldb, nb, n, out, ldo, diagonal);
 }
+void gram_block(const float* a, int64_t lda, int64_t na, const BFloat16* b, int64_t ldb, int64_t nb, int64_t n, double* out,
+                int64_t ldo, int64_t diagonal = -1) {
+  HESSIA_PICK_ISA(krylov_table).gram_bf16(a, lda, na, b, ldb, nb, n, out, ldo, diagonal);
+}
 void combine_block(const double* c, const float* a, int64_t lda, int64_t na, double beta, float* b, int64_t ldb, int64_t nb,
                    int64_t n, int32_t* used = nullptr) {
   HESSIA_PICK_ISA(krylov_table).combine_f32(c, a, lda, na, beta, b, ldb, nb, n, used);
@@ -31,6 +35,14 @@ void combine_block(const double* c, const double* a, int64_t lda, int64_t na, do
                    int64_t n, int32_t* used = nullptr) {
   HESSIA_PICK_ISA(krylov_table).combine_f64(c, a, lda, na, beta, b, ldb, nb, n, used);
 }
+
+void combine_block(const double* c, const BFloat16* a, int64_t lda, int64_t na, double beta, float* b, int64_t ldb, int64_t nb,
+                   int64_t n, int32_t* used = nullptr) {
+  HESSIA_PICK_ISA(krylov_table).combine_bf16(c, a, lda, na, beta, b, ldb, nb, n, used);
+}
+
+// Elements of a row read at a time where each is read once: many, but enough pieces for a team.
+int64_t stream_length(int64_t length) { return std::clamp<int64_t>(length / 32 / 512 * 512, 512, 8192); }
 
 // Elements of each of `rows` rows that stay in the second-level cache together; a multiple of 512.
 int64_t piece_length(int64_t rows, int64_t element) {
@@ -45,13 +57,14 @@ Part part_of(int64_t length, int64_t piece, int64_t groups, int64_t g) {
   return {std::min(length, pieces * g / groups * piece), std::min(length, pieces * (g + 1) / groups * piece)};
 }
 
-template <class T> void gram_rows(int64_t length, RowsRef ra, RowsRef rb, double* out, Workspace& ws) {
-  const T *a = static_cast<const T*>(ra.data), *b = static_cast<const T*>(rb.data);
+template <class T, class S> void gram_rows(int64_t length, RowsRef ra, RowsRef rb, double* out, Workspace& ws) {
+  const T* a = static_cast<const T*>(ra.data);
+  const S* b = static_cast<const S*>(rb.data);
   const int64_t na = ra.rows, nb = rb.rows, entries = na * nb;
   std::fill(out, out + entries, 0.0);
   if (entries == 0 || length == 0) return;
-  const bool symmetric = a == b && na == nb && ra.stride == rb.stride;
-  const int64_t piece = piece_length(std::min(na, kRowBlock) + nb, sizeof(T));
+  const bool symmetric = ra.data == rb.data && na == nb && ra.stride == rb.stride;
+  const int64_t piece = na == 1 ? stream_length(length) : piece_length(std::min(na, kRowBlock) + nb, sizeof(T));
   const int64_t most = std::max<int64_t>(1, kPartialBytes / (entries * 8));
   const int64_t groups = std::min({ceil_div(length, piece), kMostGroups, most});
   const int64_t blocks = ceil_div(na, kRowBlock), units = groups * blocks;
@@ -80,16 +93,16 @@ template <class T> void gram_rows(int64_t length, RowsRef ra, RowsRef rb, double
   }
 }
 
-template <class T>
+template <class S, class T>
 void combine_rows(int64_t length, const double* c, RowsRef ra, double beta, RowsRef rb, Workspace& ws) {
-  const T* a = static_cast<const T*>(ra.data);
+  const S* a = static_cast<const S*>(ra.data);
   T* b = static_cast<T*>(rb.data);
   if (length == 0 || rb.rows == 0) return;
-  const int64_t piece = piece_length(ra.rows + rb.rows, sizeof(T)), pieces = ceil_div(length, piece);
+  const int64_t piece = rb.rows == 1 ? stream_length(length) : piece_length(ra.rows + rb.rows, sizeof(T)), pieces = ceil_div(length, piece);
   const int64_t work = length * (ra.rows + 1) * rb.rows;
   const int threads = work < kSerialBelow ? 1 : static_cast<int>(std::min<int64_t>(ws.threads, pieces));
   // In place (a is b, c diagonal) every row must be updated by itself; else four at a time if there are.
-  const bool in_place = static_cast<const void*>(a) == rb.data;
+  const bool in_place = ra.data == rb.data;
   const int64_t each = (ra.rows * 4 + 63) / 64 * 64;
   char* used = in_place || rb.rows < 4 ? nullptr : static_cast<char*>(ws.scratch(static_cast<size_t>(each * threads)));
   parallel(threads, [&](int thread, int team) {
@@ -145,12 +158,30 @@ template <class T> void orthogonalize_row(int64_t length, RowsRef rb, RowsRef rw
 }  // namespace
 
 void gram(DType dtype, int64_t length, RowsRef a, RowsRef b, double* out, Workspace& ws) {
-  if (dtype == DType::Float32) gram_rows<float>(length, a, b, out, ws);
-  else gram_rows<double>(length, a, b, out, ws);
+  if (dtype == DType::Float32) gram_rows<float, float>(length, a, b, out, ws);
+  else if (dtype == kBFloat16) gram_rows<float, BFloat16>(length, a, b, out, ws);
+  else gram_rows<double, double>(length, a, b, out, ws);
 }
 void combine(DType dtype, int64_t length, const double* c, RowsRef a, double beta, RowsRef b, Workspace& ws) {
-  if (dtype == DType::Float32) combine_rows<float>(length, c, a, beta, b, ws);
-  else combine_rows<double>(length, c, a, beta, b, ws);
+  if (dtype == DType::Float32) combine_rows<float, float>(length, c, a, beta, b, ws);
+  else if (dtype == kBFloat16) combine_rows<BFloat16, float>(length, c, a, beta, b, ws);
+  else combine_rows<double, double>(length, c, a, beta, b, ws);
+}
+void round_bfloat16(int64_t length, RowsRef ra, RowsRef rb, Workspace& ws) {
+  const int threads = length * ra.rows < kSerialBelow ? 1 : ws.threads;
+  parallel(threads, [&](int thread, int team) {
+    const Part part{length * thread / team, length * (thread + 1) / team};
+    for (int64_t r = 0; r < ra.rows; r++) {
+      const float* a = static_cast<const float*>(ra.data) + r * ra.stride;
+      BFloat16* b = static_cast<BFloat16*>(rb.data) + r * rb.stride;
+      for (int64_t e = part.first; e < part.last; e++) {
+        uint32_t bits;
+        std::memcpy(&bits, a + e, sizeof bits);
+        const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+        b[e].bits = static_cast<uint16_t>((nan ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+      }
+    }
+  });
 }
 void orthogonalize(DType dtype, int64_t length, RowsRef basis, RowsRef w, double* out, Workspace& ws) {
   if (dtype == DType::Float32) orthogonalize_row<float>(length, basis, w, out, ws);

@@ -210,3 +210,57 @@ TEST(random_moments) {
     CHECK_NEAR(lag / n, 0, s * variance);
   }
 }
+
+TEST(bfloat16_rounds_to_nearest_even) {
+  // what float32 bits become, by hand: below, at and above the middle, even and odd; overflow; infinity; NaN
+  const std::pair<uint32_t, uint16_t> cases[] = {
+      {0x3f800000u, 0x3f80}, {0x3f807fffu, 0x3f80}, {0x3f808000u, 0x3f80}, {0x3f808001u, 0x3f81}, {0x3f818000u, 0x3f82},
+      {0xbf818000u, 0xbf82}, {0x7f7fffffu, 0x7f80}, {0x7f800000u, 0x7f80}, {0x00000001u, 0x0000}, {0x80008001u, 0x8001},
+      {0x7f800001u, 0x7fc0}, {0xffffffffu, 0xffff}};
+  for (const auto& [from, to] : cases) {
+    Guarded a(4), b(2);
+    std::memcpy(a.data(), &from, 4);
+    Workspace ws;
+    cpu::round_bfloat16(1, {a.data(), 1, 1}, {b.data(), 1, 1}, ws);
+    CHECK(*b.as<uint16_t>() == to);
+  }
+}
+TEST(bfloat16_rows_are_those_of_float32) {
+  std::mt19937_64 rng(17);
+  for (int trial = 0; trial < 40; trial++) {
+    const int64_t n = trial % 7 == 0 ? pick(rng, 5000, 60000) : pick(rng, 0, 1500), m = pick(rng, 0, 20), k = pick(rng, 1, 5);
+    const int64_t stride = n + pick(rng, 0, 5);
+    Matrix<float> x(k, n, pick(rng, 0, 3), rng), wide(m, n, stride - n, rng);
+    Guarded half(static_cast<size_t>(m > 0 ? ((m - 1) * stride + n) * 2 : 0));
+    Workspace ws;
+    ws.threads = 2;
+    const RowsRef rows{half.data(), m, stride};
+    cpu::round_bfloat16(n, wide.ref(), rows, ws);
+    for (int64_t i = 0; i < m; i++) for (int64_t e = 0; e < n; e++) {
+      const uint32_t bits = static_cast<uint32_t>(half.as<uint16_t>()[i * stride + e]) << 16;
+      float rounded;
+      std::memcpy(&rounded, &bits, 4);
+      CHECK(std::fabs(rounded - wide.at(i, e)) <= 0x1p-8f * std::fabs(wide.at(i, e)));
+      wide.at(i, e) = rounded;
+    }
+    Guarded got(static_cast<size_t>(k * m * 8));
+    cpu::gram(kBFloat16, n, x.ref(), rows, got.as<double>(), ws);
+    for (int64_t i = 0; i < k; i++) for (int64_t j = 0; j < m; j++) {
+      double magnitude;
+      const double exact = x.dot(i, wide, j, &magnitude);
+      CHECK_NEAR(got.as<double>()[i * m + j], exact, 20 * eps_of(DType::Float32) * magnitude);
+    }
+    std::vector<double> c(static_cast<size_t>(k * m));
+    for (double& v : c) v = pick(rng, 0, 3) == 0 ? 0 : std::normal_distribution<double>()(rng);
+    Matrix<float> y(k, n, 2, rng), z(k, n, 2, rng);
+    for (int64_t i = 0; i < k; i++) for (int64_t e = 0; e < n; e++) z.at(i, e) = y.at(i, e);
+    const double beta = pick(rng, 0, 1) ? 0.0 : 0.5;
+    cpu::combine(kBFloat16, n, c.data(), rows, beta, y.ref(), ws);
+    cpu::combine(DType::Float32, n, c.data(), wide.ref(), beta, z.ref(), ws);
+    for (int64_t i = 0; i < k; i++) for (int64_t e = 0; e < n; e++) {
+      double magnitude = 1;
+      for (int64_t r = 0; r < m; r++) magnitude += std::fabs(c[static_cast<size_t>(i * m + r)] * static_cast<double>(wide.at(r, e)));
+      CHECK_NEAR(y.at(i, e), z.at(i, e), 2 * eps_of(DType::Float32) * magnitude);
+    }
+  }
+}

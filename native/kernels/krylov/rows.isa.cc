@@ -4,10 +4,37 @@
 
 namespace hessia {
 namespace HESSIA_ISA_NS {
+// Elements of a vector of sums in float32 or float64, loaded from what is stored.
+HESSIA_INLINE Vector<float> load(const BFloat16* p) {
+  typedef uint16_t Short __attribute__((vector_size(kVectorBytes / 2), aligned(2), may_alias));
+  typedef uint32_t Word __attribute__((vector_size(kVectorBytes)));
+  return reinterpret_cast<Vector<float>>(__builtin_convertvector(*reinterpret_cast<const Short*>(p), Word) << 16);
+}
 namespace {
 
 constexpr int64_t kBlock = 512;   // terms summed in the storage type
 constexpr int64_t kChunk = 2048;  // elements of four rows of a that stay in the first-level cache
+constexpr int kTogether = 8;      // rows in flight where each is read once
+
+// As many as a vector of float64 has.
+template <class T> HESSIA_INLINE Vector<double> load_wide(const T* p) {
+  typedef T Narrow __attribute__((vector_size(kLanes<double> * sizeof(T)), aligned(sizeof(T)), may_alias));
+  return __builtin_convertvector(*reinterpret_cast<const Narrow*>(p), Vector<double>);
+}
+HESSIA_INLINE Vector<double> load_wide(const BFloat16* p) {
+  typedef uint16_t Short __attribute__((vector_size(kLanes<double> * 2), aligned(2), may_alias));
+  typedef uint32_t Word __attribute__((vector_size(kLanes<double> * 4)));
+  typedef float Single __attribute__((vector_size(kLanes<double> * 4)));
+  const Word bits = __builtin_convertvector(*reinterpret_cast<const Short*>(p), Word) << 16;
+  return __builtin_convertvector(reinterpret_cast<Single>(bits), Vector<double>);
+}
+template <class T> HESSIA_INLINE double widen(T x) { return static_cast<double>(x); }
+HESSIA_INLINE double widen(BFloat16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float f;
+  __builtin_memcpy(&f, &bits, sizeof f);
+  return static_cast<double>(f);
+}
 
 // Lanes as float64: those of a float vector with its halves added, those of a double vector as they are.
 typedef float HalfFloat __attribute__((vector_size(kVectorBytes / 2)));
@@ -20,108 +47,137 @@ HESSIA_INLINE Vector<double> widened(Vector<float> v) {
 HESSIA_INLINE Vector<double> widened(Vector<double> v) { return v; }
 
 // out[i][j] += a_i · b_j for R x C rows: R·C chains of multiply-adds, R + C loads a step.
-template <class T, int R, int C>
-void tile(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t n, double* out, int64_t ldo) {
+template <class T, class S, int R, int C>
+void tile(const T* a, int64_t lda, const S* b, int64_t ldb, int64_t n, double* out, int64_t ldo) {
   constexpr int L = kLanes<T>;
   Vector<double> wide[R][C];
   double rest[R][C];
 #pragma GCC unroll 4
   for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < C; ++j) wide[i][j] = Vector<double>{}, rest[i][j] = 0;
   for (int64_t start = 0; start < n; start += kBlock) {
     const int64_t end = smaller(start + kBlock, n);
     Vector<T> sum[R][C];
 #pragma GCC unroll 4
     for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < C; ++j) sum[i][j] = Vector<T>{};
     int64_t e = start;
     for (; e + L <= end; e += L) {
       Vector<T> q[C];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < C; ++j) q[j] = load(b + j * ldb + e);
 #pragma GCC unroll 4
       for (int i = 0; i < R; ++i) {
         const Vector<T> p = load(a + i * lda + e);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int j = 0; j < C; ++j) sum[i][j] += p * q[j];
       }
     }
 #pragma GCC unroll 4
     for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < C; ++j) wide[i][j] += widened(sum[i][j]);
     for (; e < end; ++e) {
       for (int i = 0; i < R; ++i)
-        for (int j = 0; j < C; ++j) rest[i][j] += static_cast<double>(a[i * lda + e]) * static_cast<double>(b[j * ldb + e]);
+        for (int j = 0; j < C; ++j) rest[i][j] += widen(a[i * lda + e]) * widen(b[j * ldb + e]);
     }
   }
 #pragma GCC unroll 4
   for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < C; ++j) out[i * ldo + j] += lane_sum<double>(wide[i][j]) + rest[i][j];
 }
 
 // Registers for the chains: 16 of 32 with AVX-512, 8 of 16 without.
 constexpr int kColumns = kVectorBytes == 64 ? 4 : 2;
 
-template <class T, int R>
-void tile_row(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo) {
+template <class T, class S, int R>
+void tile_row(const T* a, int64_t lda, const S* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo) {
   int64_t j = 0;
-  for (; j + kColumns <= nb; j += kColumns) tile<T, R, kColumns>(a, lda, b + j * ldb, ldb, n, out + j, ldo);
-  for (; j < nb; j++) tile<T, R, 1>(a, lda, b + j * ldb, ldb, n, out + j, ldo);
+  if (R == 1)  // many rows that are read once: more of them at a time keep more of the memory busy
+    for (; j + kTogether <= nb; j += kTogether) tile<T, S, 1, kTogether>(a, lda, b + j * ldb, ldb, n, out + j, ldo);
+  for (; j + kColumns <= nb; j += kColumns) tile<T, S, R, kColumns>(a, lda, b + j * ldb, ldb, n, out + j, ldo);
+  for (; j < nb; j++) tile<T, S, R, 1>(a, lda, b + j * ldb, ldb, n, out + j, ldo);
 }
 
-template <class T>
-void gram(const T* a, int64_t lda, int64_t na, const T* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo,
+template <class T, class S>
+void gram(const T* a, int64_t lda, int64_t na, const S* b, int64_t ldb, int64_t nb, int64_t n, double* out, int64_t ldo,
           int64_t diagonal) {
-  for (int64_t start = 0; start < n; start += kChunk) {
-    const int64_t count = smaller(kChunk, n - start);
+  const int64_t chunk = na == 1 ? n : kChunk;
+  for (int64_t start = 0; start < n; start += chunk) {
+    const int64_t count = smaller(chunk, n - start);
     int64_t i = 0;
     for (; i < na; i += i + 4 <= na ? 4 : 1) {
       const int64_t rows = i + 4 <= na ? 4 : 1;
       const int64_t columns = diagonal < 0 ? nb : smaller(nb, diagonal + i + rows);
-      if (rows == 4) tile_row<T, 4>(a + i * lda + start, lda, b + start, ldb, columns, count, out + i * ldo, ldo);
-      else tile_row<T, 1>(a + i * lda + start, lda, b + start, ldb, columns, count, out + i * ldo, ldo);
+      if (rows == 4) tile_row<T, S, 4>(a + i * lda + start, lda, b + start, ldb, columns, count, out + i * ldo, ldo);
+      else tile_row<T, S, 1>(a + i * lda + start, lda, b + start, ldb, columns, count, out + i * ldo, ldo);
     }
   }
 }
 
-// Sums in float64 for kBlock elements at a time; rows of a four at once, so that the sums are loaded and
-// stored a quarter as often. Rows whose coefficient is 0 are not read.
-template <class T>
-void combine_row_by_row(const double* c, const T* a, int64_t lda, int64_t na, double beta, T* b, int64_t ldb, int64_t nb, int64_t n) {
-  double sum[kBlock];
-  for (int64_t start = 0; start < n; start += kBlock) {
-    const int64_t count = start + kBlock < n ? kBlock : n - start;
+// Rows of a whose coefficient is not 0, a few at a time.
+template <class S> struct Group {
+  int count;
+  double c[kTogether];
+  const S* row[kTogether];
+};
+template <class S>
+HESSIA_INLINE Group<S> next_group(const double* c, const S* a, int64_t lda, int64_t na, int64_t* i) {
+  Group<S> g;
+  g.count = 0;
+  for (; *i < na && g.count < kTogether; ++*i) {
+    if (c[*i] == 0) continue;
+    g.c[g.count] = c[*i];
+    g.row[g.count++] = a + *i * lda;
+  }
+  return g;
+}
+
+// sum[e] += Σ c row[e] over R rows of a group from row `first` on. What comes is asked for a little ahead: of so many
+// streams the machine does not see it coming by itself.
+constexpr int64_t kAhead = 512;  // bytes
+template <class S, int R>
+HESSIA_INLINE void add_rows(const Group<S>& g, int first, double* sum, int64_t n) {
+  constexpr int64_t D = kLanes<double>, step = 64 / static_cast<int64_t>(sizeof(S));
+  Vector<double> c[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) c[r] = Vector<double>{} + g.c[first + r];
+  int64_t e = 0;
+  for (; e + step <= n; e += step) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) __builtin_prefetch(reinterpret_cast<const char*>(g.row[first + r] + e) + kAhead);
+#pragma GCC unroll 16
+    for (int64_t v = 0; v < step; v += D) {
+      Vector<double> s = load(sum + e + v);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) s += c[r] * load_wide(g.row[first + r] + e + v);
+      store(sum + e + v, s);
+    }
+  }
+  for (; e < n; ++e)
+    for (int r = 0; r < R; ++r) sum[e] += g.c[first + r] * widen(g.row[first + r][e]);
+}
+
+// One row of b at a time, sums in float64 for kStrip elements: they stay in the cache while the rows of a stream past.
+// Longer strips would leave it, shorter ones read too little of each row at a time. Rows whose coefficient is 0 are not read.
+constexpr int64_t kStrip = 8192;
+template <class S, class T>
+void combine_row_by_row(const double* c, const S* a, int64_t lda, int64_t na, double beta, T* b, int64_t ldb, int64_t nb, int64_t n) {
+  alignas(64) double sum[kStrip];
+  for (int64_t start = 0; start < n; start += kStrip) {
+    const int64_t count = smaller(kStrip, n - start);
     for (int64_t j = 0; j < nb; j++) {
       T* target = b + j * ldb + start;
       if (beta == 0) for (int64_t e = 0; e < count; e++) sum[e] = 0;
       else for (int64_t e = 0; e < count; e++) sum[e] = beta * static_cast<double>(target[e]);
-      const double* row = c + j * na;
       int64_t i = 0;
       while (i < na) {
-        if (row[i] == 0) {
-          i++;
-          continue;
-        }
-        const T* p = a + i * lda + start;
-        if (i + 4 <= na && row[i + 1] != 0 && row[i + 2] != 0 && row[i + 3] != 0) {
-          const double c0 = row[i], c1 = row[i + 1], c2 = row[i + 2], c3 = row[i + 3];
-          const T *p1 = p + lda, *p2 = p1 + lda, *p3 = p2 + lda;
-#pragma omp simd
-          for (int64_t e = 0; e < count; e++) {
-            sum[e] += c0 * static_cast<double>(p[e]) + c1 * static_cast<double>(p1[e]) +
-                      (c2 * static_cast<double>(p2[e]) + c3 * static_cast<double>(p3[e]));
-          }
-          i += 4;
-        } else {
-          const double c0 = row[i];
-#pragma omp simd
-          for (int64_t e = 0; e < count; e++) sum[e] += c0 * static_cast<double>(p[e]);
-          i++;
-        }
+        const Group<S> group = next_group(c + j * na, a + start, lda, na, &i);
+        if (group.count == kTogether) add_rows<S, kTogether>(group, 0, sum, count);
+        else for (int r = 0; r < group.count; r++) add_rows<S, 1>(group, r, sum, count);
       }
       for (int64_t e = 0; e < count; e++) target[e] = static_cast<T>(sum[e]);
     }
@@ -130,8 +186,8 @@ void combine_row_by_row(const double* c, const T* a, int64_t lda, int64_t na, do
 
 // sum[j] of J rows of b at once, V vectors wide, in registers; every element of a is widened once for J uses.
 // `used` lists the rows of a that any of the J rows of b needs.
-template <class T, int J, int V>
-void strip(const double* c, int64_t ldc, const int32_t* used, int64_t count, const T* a, int64_t lda, double beta, T* b,
+template <class S, class T, int J, int V>
+void strip(const double* c, int64_t ldc, const int32_t* used, int64_t count, const S* a, int64_t lda, double beta, T* b,
            int64_t ldb) {
   constexpr int D = kLanes<double>;
   Vector<double> sum[J][V];
@@ -142,8 +198,7 @@ void strip(const double* c, int64_t ldc, const int32_t* used, int64_t count, con
     for (int v = 0; v < V; ++v) {
       sum[j][v] = Vector<double>{};
       if (beta != 0) {
-        const Narrow old = *reinterpret_cast<const Narrow*>(b + j * ldb + v * D);
-        sum[j][v] = beta * __builtin_convertvector(old, Vector<double>);
+        sum[j][v] = beta * load_wide(b + j * ldb + v * D);
       }
     }
   for (int64_t k = 0; k < count; ++k) {
@@ -151,8 +206,7 @@ void strip(const double* c, int64_t ldc, const int32_t* used, int64_t count, con
     Vector<double> x[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
-      const Narrow in = *reinterpret_cast<const Narrow*>(a + i * lda + v * D);
-      x[v] = __builtin_convertvector(in, Vector<double>);
+      x[v] = load_wide(a + i * lda + v * D);
     }
 #pragma GCC unroll 4
     for (int j = 0; j < J; ++j)
@@ -167,8 +221,8 @@ void strip(const double* c, int64_t ldc, const int32_t* used, int64_t count, con
     }
 }
 
-template <class T>
-void combine(const double* c, const T* a, int64_t lda, int64_t na, double beta, T* b, int64_t ldb, int64_t nb, int64_t n,
+template <class S, class T>
+void combine(const double* c, const S* a, int64_t lda, int64_t na, double beta, T* b, int64_t ldb, int64_t nb, int64_t n,
              int32_t* used) {
   constexpr int V = kVectorBytes == 64 ? 4 : 2;
   constexpr int64_t width = V * kLanes<double>;
@@ -181,7 +235,7 @@ void combine(const double* c, const T* a, int64_t lda, int64_t na, double beta, 
         if (row[i] != 0 || row[na + i] != 0 || row[2 * na + i] != 0 || row[3 * na + i] != 0) used[count++] = static_cast<int32_t>(i);
       }
       int64_t e = 0;
-      for (; e + width <= n; e += width) strip<T, 4, V>(row, na, used, count, a + e, lda, beta, b + j * ldb + e, ldb);
+      for (; e + width <= n; e += width) strip<S, T, 4, V>(row, na, used, count, a + e, lda, beta, b + j * ldb + e, ldb);
       if (e < n) combine_row_by_row(row, a + e, lda, na, beta, b + j * ldb + e, ldb, 4, n - e);
     }
   }
@@ -190,7 +244,9 @@ void combine(const double* c, const T* a, int64_t lda, int64_t na, double beta, 
 
 }  // namespace
 
-extern const KrylovTable krylov_table = {gram<float>, gram<double>, combine<float>, combine<double>};
+extern const KrylovTable krylov_table = {
+    gram<float, float>,    gram<double, double>,    gram<float, BFloat16>,
+    combine<float, float>, combine<double, double>, combine<BFloat16, float>};
 
 }  // namespace HESSIA_ISA_NS
 }  // namespace hessia
