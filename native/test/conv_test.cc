@@ -98,6 +98,13 @@ TEST(conv_network_layers) {
   check_modes(rng, {1, 2, 1, 4, 5, {5, 6, 17}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, false, false, false});
 }
 
+// Inputs larger than a chunk, whose lines do not divide evenly: chunks differ in size, and so does their scratch.
+TEST(conv_uneven_chunks) {
+  Rng rng(14);
+  check_modes(rng, {1, 1, 1, 48, 6, {37, 20}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, false, false, false});
+  check_modes(rng, {1, 2, 1, 100, 6, {15, 13}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, false, false, false});
+}
+
 TEST(conv_tangents) {
   Rng rng(12);
   for (int64_t k : {1, 4})

@@ -88,10 +88,17 @@ void weight_gradient(const WeightGradient<T>& p, Workspace& workspace) {
   const int64_t channel_parts = std::clamp<int64_t>(ceil_div(wanted, chunk_parts), 1, p.channels);
   const int64_t tasks = units * chunk_parts * channel_parts;
 
+  // Chunks and channel parts differ by a line, an image or a channel, and the largest need not come first.
+  const auto first_channel = [&](int64_t part) { return p.channels * part / channel_parts; };
   std::vector<int64_t> table;
   T* nowhere = nullptr;
-  const Gemm<T> shape = chunk_product(p, patches, p.units[0], patches.chunk(0), 0, p.channels, nowhere, nowhere, table);
-  const int64_t run_scratch = kernels.scratch_elements(shape, {0, shape.m, 0, shape.n, 0, shape.k});
+  int64_t run_scratch = 0;
+  for (int64_t c = 0; c < chunks; ++c)
+    for (int64_t part = 0; part < channel_parts; ++part) {
+      const Gemm<T> g = chunk_product(p, patches, p.units[0], patches.chunk(c), first_channel(part), first_channel(part + 1),
+                                      nowhere, nowhere, table);
+      run_scratch = std::max(run_scratch, kernels.scratch_elements(g, {0, g.m, 0, g.n, 0, g.k}));
+    }
   const int64_t each = aligned(patches.buffer_elements()) + aligned(run_scratch), sum_size = aligned(rows * n);
   T* sums = static_cast<T*>(workspace.scratch(static_cast<size_t>(units * chunk_parts * sum_size + threads * each) * sizeof(T)));
   T* scratch = sums + units * chunk_parts * sum_size;
@@ -103,7 +110,7 @@ void weight_gradient(const WeightGradient<T>& p, Workspace& workspace) {
     for (int64_t i = tasks * thread / threads; i < tasks * (thread + 1) / threads; ++i) {
       const int64_t channel_part = i % channel_parts, chunk_part = i / channel_parts % chunk_parts;
       const int64_t unit = i / (channel_parts * chunk_parts);
-      const int64_t c0 = p.channels * channel_part / channel_parts, c1 = p.channels * (channel_part + 1) / channel_parts;
+      const int64_t c0 = first_channel(channel_part), c1 = first_channel(channel_part + 1);
       T* sum = sums + (unit * chunk_parts + chunk_part) * sum_size + c0 * taps * n;
       std::fill_n(sum, (c1 - c0) * taps * n, T(0));
       for (int64_t c = chunks * chunk_part / chunk_parts; c < chunks * (chunk_part + 1) / chunk_parts; ++c) {
