@@ -1,5 +1,5 @@
 /** The tensors of a file that may be parameters, in file order. Which of them are is found by discover.ts. */
-import { allNodes } from './flatten.js';
+import { allInitializers, allNodes } from './flatten.js';
 import type { OnnxModel, OnnxNode, OnnxTensor } from './proto/index.js';
 import { isFloatType } from './values.js';
 
@@ -17,13 +17,20 @@ const mayBeParameter = (tensor: OnnxTensor): boolean => isFloatType(tensor.dataT
 
 export function candidatesOf(model: OnnxModel, nodes: readonly OnnxNode[]): Candidate[] {
   const found = new Map<string, Candidate>();
-  for (const tensor of model.graph.initializers) {
-    if (mayBeParameter(tensor)) found.set(tensor.name, { name: tensor.name, tensor, origin: 'initializer' });
+  const initializers = allInitializers(model.graph);
+  const count = countOf(initializers.map((t) => t.name));
+  for (const tensor of initializers) {
+    // branches may each have a tensor of one name, and then it names none of them
+    if (mayBeParameter(tensor) && count.get(tensor.name) === 1)
+      found.set(tensor.name, { name: tensor.name, tensor, origin: 'initializer' });
   }
-  for (const node of nodes) {
+  const own = new Set(nodes),
+    all = allNodes(nodes);
+  const written = countOf(all.map((n) => n.outputs[0] ?? ''));
+  for (const node of all) {
     const name = node.outputs[0] ?? '';
-    if (node.domain !== '' || name === '') continue;
-    if (node.opType === 'Identity') {
+    if (node.domain !== '' || name === '' || (written.get(name) ?? 0) > 1) continue;
+    if (node.opType === 'Identity' && own.has(node)) {
       const source = found.get(node.inputs[0] ?? '');
       if (source && source.origin !== 'constant') found.set(name, { name, tensor: source.tensor, origin: 'alias' });
     } else if (node.opType === 'Constant') {
@@ -33,6 +40,12 @@ export function candidatesOf(model: OnnxModel, nodes: readonly OnnxNode[]): Cand
     }
   }
   return [...found.values()];
+}
+
+function countOf(names: readonly string[]): Map<string, number> {
+  const count = new Map<string, number>();
+  for (const name of names) count.set(name, (count.get(name) ?? 0) + 1);
+  return count;
 }
 
 /** how an operator of the file is called where it reads a parameter: "OpType name" */

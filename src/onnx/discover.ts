@@ -7,6 +7,7 @@ import { HessiaError } from '../base/errors.js';
 import { type DType, Graph, isFloat, type Node } from '../graph/index.js';
 import { rules } from '../graph/rules.js';
 import type { Candidate } from './candidates.js';
+import { allNodes } from './flatten.js';
 import { NotConstant, TooLong } from './op.js';
 import type { OnnxDim } from './proto/index.js';
 import { type Prepared, write } from './write.js';
@@ -57,7 +58,9 @@ export function discover(prepared: Prepared, inputs: readonly InputSpec[]): Disc
 
 /** Without having written the model: what is read at all and is no running statistic. */
 export function plausible({ candidates, nodes }: Prepared): Candidate[] {
-  const read = new Set(nodes.flatMap((n) => (n.opType === 'BatchNormalization' ? n.inputs.slice(0, 3) : n.inputs)));
+  const read = new Set(
+    allNodes(nodes).flatMap((n) => (n.opType === 'BatchNormalization' ? n.inputs.slice(0, 3) : n.inputs)),
+  );
   const used = candidates.filter((c) => read.has(c.name));
   const stored = used.filter((c) => c.origin !== 'constant');
   return stored.length > 0 ? stored : used;

@@ -1,6 +1,6 @@
 /** A file as one list of nodes: calls of the file's own functions replaced by their bodies, dead nodes left out. */
 import { InputError } from '../base/errors.js';
-import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode } from './proto/index.js';
+import type { OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './proto/index.js';
 import { ruleOf } from './table.js';
 
 /** a file of a few bytes may not grow without bound */
@@ -16,6 +16,11 @@ export function subgraphs(node: OnnxNode): OnnxGraph[] {
 /** the nodes with those of their subgraphs */
 export function allNodes(nodes: readonly OnnxNode[]): OnnxNode[] {
   return nodes.flatMap((n) => [n, ...subgraphs(n).flatMap((g) => allNodes(g.nodes))]);
+}
+
+/** the graph's own tensors, then those of its subgraphs in the order of the nodes */
+export function allInitializers(graph: OnnxGraph): OnnxTensor[] {
+  return [...graph.initializers, ...graph.nodes.flatMap((n) => subgraphs(n).flatMap(allInitializers))];
 }
 
 export function flatten(model: OnnxModel): OnnxNode[] {

@@ -7,7 +7,7 @@ import type { Node } from '../graph/index.js';
 import type { BuildOptions, Model, Parameter } from '../model/model.js';
 import { type Candidate, candidatesOf, consumersOf } from './candidates.js';
 import { discover, type InputSpec, plausible } from './discover.js';
-import { allNodes, flatten } from './flatten.js';
+import { allInitializers, allNodes, flatten } from './flatten.js';
 import { type OnnxFile, type OnnxModel, readOnnxFile, tensorArray } from './proto/index.js';
 import { qualifiedName } from './table.js';
 import { unsupportedIn } from './unsupported.js';
@@ -32,6 +32,7 @@ export async function loadOnnx(path: string): Promise<ImportedModel> {
 /** `source` is how messages name the file. */
 export function modelFromOnnx(file: OnnxFile, source: string = file.path): ImportedModel {
   const { model } = file;
+  refuseDoubles(model, source);
   const nodes = flatten(model);
   const prepared: Prepared = { model, nodes, candidates: candidatesOf(model, nodes) };
   const inputs = dataInputs(model).map((i) => inputSpec(i, source));
@@ -53,7 +54,7 @@ export function modelFromOnnx(file: OnnxFile, source: string = file.path): Impor
     outputs: model.graph.outputs.map(({ name }) => ({ name })),
     parameters: discovery.parameters.map(parameter),
     constants: prepared.candidates.filter((c) => c.origin === 'constant' && !names.has(c.name)).map(parameter),
-    buffers: model.graph.initializers
+    buffers: allInitializers(model.graph)
       .filter((t) => !names.has(t.name) && consumers.has(t.name))
       .map((t) => ({ name: t.name, shape: t.dims }))
       .concat(model.graph.sparseInitializers.map(({ values, dims }) => ({ name: values.name, shape: dims }))),
@@ -72,6 +73,26 @@ export function modelFromOnnx(file: OnnxFile, source: string = file.path): Impor
       return new Map(wanted.map((name) => [name, valueOf(name)]));
     },
   };
+}
+
+/** A name stands for one value, or the file could mean either. */
+function refuseDoubles({ graph }: OnnxModel, source: string): void {
+  const lists = {
+    initializers: graph.initializers.map((t) => t.name),
+    inputs: graph.inputs.map((i) => i.name),
+    'results of nodes': graph.nodes.flatMap((n) => n.outputs.filter((name) => name !== '')),
+  };
+  for (const [what, names] of Object.entries(lists)) {
+    const seen = new Set<string>();
+    for (const name of names) {
+      if (seen.has(name)) throw new InputError(`${source}: two ${what} are named ${quoted(name)}`);
+      seen.add(name);
+    }
+  }
+  const given = new Set([...lists.initializers, ...lists.inputs]);
+  const both = lists['results of nodes'].find((name) => given.has(name));
+  if (both !== undefined)
+    throw new InputError(`${source}: ${quoted(both)} names an input or initializer and the result of a node`);
 }
 
 function inputSpec({ name, type }: OnnxModel['graph']['inputs'][number], source: string): InputSpec {
@@ -148,7 +169,7 @@ function warningsOf(discovery: ReturnType<typeof discover>, inputs: readonly Inp
 /** of the file's bytes, and of those that it keeps beside it */
 function fingerprintOf({ bytes, model }: OnnxFile): string {
   const hash = createHash('sha256').update(bytes);
-  for (const tensor of model.graph.initializers) {
+  for (const tensor of allInitializers(model.graph)) {
     if (tensor.payload.kind !== 'external') continue;
     const { data } = tensorArray(tensor);
     hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));

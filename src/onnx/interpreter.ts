@@ -27,7 +27,7 @@ export interface World {
   readonly graph: Graph;
   readonly float: FloatDType;
   readonly opsets: ReadonlyMap<string, number>;
-  /** outputs that a caller replaces: aliases and constants which are parameters */
+  /** outputs that a caller replaces: aliases, constants and tensors of subgraphs which are parameters */
   readonly replaced: ReadonlyMap<string, Value>;
   readonly batch: BatchChange | undefined;
 }
@@ -68,7 +68,8 @@ export class Interpreter {
     graph.inputs.forEach(({ name }, i) => {
       this.define(name, inputs[i] as Value);
     });
-    for (const t of graph.initializers) this.define(t.name, fileTensor(t, this.world.graph, this.world.float));
+    for (const t of graph.initializers)
+      this.define(t.name, this.world.replaced.get(t.name) ?? fileTensor(t, this.world.graph, this.world.float));
     this.run(graph.nodes);
     this.#depth--;
     return graph.outputs.map(({ name }) => this.#read(name));
@@ -144,6 +145,7 @@ export class Interpreter {
     const op = new Op(node, opset, scratch, inputs, typeOf, nodeOf, noSubgraph, noSubgraph, undefined);
     const results = listOf(rule.build(op));
     const nodes = results.filter((r): r is Node => r !== undefined && 'op' in r);
+    for (const n of nodes) checkShape(n.shape, 'a result');
     if (nodes.some((n) => sizeOf(n.shape) > foldLimit) || !cheap(nodes)) return undefined;
     const values = evaluate(nodes, new Map(), { round: true, wideIntegers: true });
     return results.map((result, i) => {

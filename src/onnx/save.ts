@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Sink, writeFileAtomic } from '../base/atomic-write.js';
 import { fileError, InputError, UnsupportedError } from '../base/errors.js';
 import { quoted } from '../base/quote.js';
-import { allNodes } from './flatten.js';
+import { allInitializers, allNodes } from './flatten.js';
 import { locateExternal } from './proto/external.js';
 import {
   type OnnxExternal,
@@ -72,7 +72,7 @@ function storedTensors({ model }: OnnxFile): Map<string, OnnxTensor> {
     const value = node.opType === 'Constant' && node.domain === '' ? node.attributes.get('value') : undefined;
     if (value?.type === 'tensor') found.set(node.outputs[0] ?? '', value.value);
   }
-  for (const tensor of model.graph.initializers) found.set(tensor.name, tensor);
+  for (const tensor of allInitializers(model.graph)) found.set(tensor.name, tensor);
   return found;
 }
 
@@ -113,7 +113,7 @@ function patchesOf(all: Map<string, Patch[]>, { location }: OnnxExternal): Patch
 /** the files that the model keeps data in, each by one tensor that says where it is */
 function externalsOf({ model }: OnnxFile): Map<string, OnnxExternal> {
   const found = new Map<string, OnnxExternal>();
-  for (const { payload } of model.graph.initializers)
+  for (const { payload } of allInitializers(model.graph))
     if (payload.kind === 'external') found.set(payload.location, payload);
   return found;
 }

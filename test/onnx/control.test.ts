@@ -1,9 +1,17 @@
 /** Branches and loops whose conditions and trip counts are known at import, and those that are not. */
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { NdArray } from '../../src/base/ndarray.js';
+import { evaluate } from '../../src/graph/evaluate.js';
+import { Graph, type Node, ops } from '../../src/graph/index.js';
+import { loadOnnx, writeOnnx } from '../../src/onnx/index.js';
 import type { OnnxTensor } from '../../src/onnx/proto/index.js';
+import { encodeModel } from '../../src/onnx/proto/index.js';
+import { gradient, jvp } from '../../src/transform/jvp.js';
 import { runModel } from './run.js';
-import { graph, imported, info, node, tensor } from './small.js';
+import { graph, imported, info, modelOf, node, tensor } from './small.js';
 
 const parameters = (model: ReturnType<typeof imported>): string[] => model.parameters.map((p) => p.name);
 const x = (rows: number, columns = 4): Record<string, NdArray> => ({
@@ -70,6 +78,68 @@ describe('control flow', () => {
     // the condition ends it after i = 2
     expect(last(looped('', []))).toEqual(by(3));
     expect(parameters(counted)).toEqual(['table', 'v0']);
+  });
+  test('weights in a body are parameters where the body is run', async () => {
+    const scaled = (name: string, weight: number) =>
+      graph([node('Mul', ['x', name], [`${name} out`])], [tensor(name, [4], weight)], [], [`${name} out`]);
+    const body = graph(
+      [node('Mul', ['v', 'w'], ['next']), node('Identity', ['c'], ['go'])],
+      [tensor('w', [4], [1.5, -2, 0.5, 3])],
+      [info('i', [], 'int64'), info('c', [], 'bool'), info('v', [1, 4])],
+      ['go', 'next'],
+    );
+    const small = graph(
+      [
+        node('If', ['yes'], ['a'], { then_branch: scaled('taken', 2), else_branch: scaled('left', 5) }),
+        node('Loop', ['three', '', 'a'], ['y'], { body }),
+      ],
+      [tensor('yes', [], [1], 'bool'), tensor('three', [], [3], 'int64')],
+      [info('x', [1, 4])],
+    );
+    const path = join(await mkdtemp(join(tmpdir(), 'hessia-control-')), 'body.onnx');
+    await writeFile(path, encodeModel(modelOf(small)));
+    const model = await loadOnnx(path);
+    expect(parameters(model)).toEqual(['taken', 'w']);
+    // y = x · taken · w³
+    const g = new Graph();
+    const nodes = ['x', 'taken', 'w'].map((name) => g.input(name, name === 'x' ? [1, 4] : [4], 'float64')) as [
+      Node,
+      Node,
+      Node,
+    ];
+    const [input, taken, w] = nodes;
+    const build = { graph: g, dtype: 'float64', inputs: new Map([['x', input]]) } as const;
+    const y = model
+      .build({
+        ...build,
+        parameters: new Map([
+          ['taken', taken],
+          ['w', w],
+        ]),
+      })
+      .get('y') as Node;
+    const [first] = gradient(ops.reduceSum(y), [w]) as [Node];
+    const [second] = jvp([first], new Map([[w, g.fill(1, [4], 'float64')]])) as [Node];
+    const [xs, ws] = [
+      [0.3, -1, 2, 0.7],
+      [1.5, -2, 0.5, 3],
+    ];
+    const values = new Map([
+      [input, xs],
+      [taken, [2, 2, 2, 2]],
+      [w, ws],
+    ]);
+    const found = evaluate([y, first, second], values).map((v) => [...v]);
+    const by = (f: (v: number) => number): number[] => ws.map((v, i) => 2 * (xs[i] as number) * f(v));
+    [by((v) => v ** 3), by((v) => 3 * v * v), by((v) => 6 * v)].forEach((want, i) => {
+      for (const [k, v] of want.entries())
+        expect(Math.abs((found[i]?.[k] as number) - v)).toBeLessThanOrEqual(8 * 2 ** -52 * Math.abs(v));
+    });
+    // and goes back into the body
+    const changed = Float64Array.of(0.25, 0.5, 1, 2);
+    await writeOnnx(path, new Map([['w', changed]]), `${path}.new`);
+    const again = await loadOnnx(`${path}.new`);
+    expect(again.parameters.map((p) => [...p.values()])).toEqual([[2, 2, 2, 2], [...changed]]);
   });
   test('a loop that runs too often is refused', () => {
     const body = graph(
