@@ -31,7 +31,7 @@ export async function loadOnnx(path: string): Promise<ImportedModel> {
 
 /** `source` is how messages name the file. */
 export function modelFromOnnx(file: OnnxFile, source: string = file.path): ImportedModel {
-  const { model } = file;
+  const model = withoutText(file.model);
   refuseDoubles(model, source);
   const nodes = flatten(model);
   const prepared: Prepared = { model, nodes, candidates: candidatesOf(model, nodes) };
@@ -73,6 +73,12 @@ export function modelFromOnnx(file: OnnxFile, source: string = file.path): Impor
       return new Map(wanted.map((name) => [name, valueOf(name)]));
     },
   };
+}
+
+/** Classifiers give the names of classes beside their probabilities; text is left out where there is anything else. */
+function withoutText(model: OnnxModel): OnnxModel {
+  const outputs = model.graph.outputs.filter(({ type }) => type?.kind !== 'tensor' || type.elementType !== 'string');
+  return outputs.length === 0 ? model : { ...model, graph: { ...model.graph, outputs } };
 }
 
 /** A name stands for one value, or the file could mean either. */

@@ -5,7 +5,7 @@
 import { InputError } from '../../base/errors.js';
 import { quoted } from '../../base/quote.js';
 import * as f from '../../graph/functions.js';
-import { type Node, ops } from '../../graph/index.js';
+import { type Node, ops, sizeOf } from '../../graph/index.js';
 import type { AttributeView, Op, OpRule, OpTable, Result } from '../op.js';
 import { conv } from './convolution.js';
 
@@ -114,7 +114,11 @@ export const contribOps: OpTable = {
   },
   'ai.onnx.ml.ArrayFeatureExtractor': {
     limits: 'along the last axis, at any indices',
-    build: (op) =>
-      ops.take(op.x(0), ops.reshape(ops.cast(op.x(1), 'int32'), [op.x(1).shape.reduce((n, d) => n * d, 1)]), -1),
+    build: (op) => {
+      const x = op.x(0),
+        index = ops.cast(op.x(1), 'int32');
+      // a list is one row
+      return ops.take(x.shape.length === 1 ? ops.expandDims(x, 0) : x, ops.reshape(index, [sizeOf(index.shape)]), -1);
+    },
   },
 };
