@@ -22,7 +22,7 @@ const allowed = {
   // what the layers of a model read and receive, and statistics made of that
   taps: ['base', 'program', 'graph', 'transform', 'device', 'data', 'model', 'operators', 'mfac'],
   optimizers: ['base', 'program', 'device', 'mfac', 'operators/linear-operator'],
-  training: ['base', 'program', 'device', 'data', 'model', 'operators', 'mfac', 'optimizers'],
+  training: ['base', 'program', 'device', 'data', 'model', 'operators', 'taps', 'trace', 'mfac', 'optimizers'],
   report: ['base', 'program', 'solvers', 'operators', 'model'],
   cli: null,
 };

@@ -1,4 +1,5 @@
 export { type Algorithm, type AlgorithmFactory, onDevice, onHost } from './algorithm.js';
+export { type FreshStart, withFreshParameters } from './fresh.js';
 export {
   type EpochMetrics,
   stepsPerEpoch,

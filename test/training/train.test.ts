@@ -10,8 +10,16 @@ import { shuffled } from '../../src/data/shuffle.js';
 import { crossEntropy, meanSquaredError } from '../../src/model/loss.js';
 import { type MeanLoss, meanLoss } from '../../src/model/mean-loss.js';
 import { adam, cosine, sgd } from '../../src/optimizers/index.js';
+import { layerTaps } from '../../src/taps/index.js';
 import { nn, trace } from '../../src/trace/index.js';
-import { type AlgorithmFactory, onDevice, onHost, type TrainOptions, train } from '../../src/training/index.js';
+import {
+  type AlgorithmFactory,
+  onDevice,
+  onHost,
+  type TrainOptions,
+  train,
+  withFreshParameters,
+} from '../../src/training/index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'hessia-training-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -162,5 +170,41 @@ describe('train', () => {
     await expect(run()).rejects.toThrow(ComputationError);
     await expect(run()).rejects.toThrow(/^step \d+ \(epoch 2\).*nothing was saved.*smaller learning rate/);
     await expect(run(path)).rejects.toThrow(/overflow.npz holds the state after epoch 1/);
+  });
+});
+
+describe('a fresh start', () => {
+  test('draws every kind of parameter as its layer does, and trains from there', async () => {
+    const { loadOnnx } = await import('../../src/onnx/index.js');
+    const { openDataset } = await import('../../src/data/index.js');
+    const gpt = meanLoss(
+      await loadOnnx('examples/gpt.onnx'),
+      crossEntropy(),
+      await openDataset('examples/gpt-test.npz'),
+    );
+    const { f, kept } = withFreshParameters(gpt, 3);
+    expect(kept).toEqual([]);
+    const taps = layerTaps(gpt);
+    expect(new Set(taps.map((t) => t.kind)).size).toBeGreaterThanOrEqual(4);
+    for (const { name, values } of f.model.parameters) {
+      const tap = taps.find((t) => t.parameter === name);
+      const drawn = values();
+      const mean = drawn.reduce((a, b) => a + b, 0) / drawn.length;
+      const variance = drawn.reduce((a, b) => a + (b - mean) ** 2, 0) / drawn.length;
+      const most = drawn.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+      const fan = tap?.kind === 'shift' ? taps.find((t) => t.parameter === tap.weight)?.in : tap?.in;
+      // the relative error of a variance of n numbers is about √(2/n)
+      const near = (expected: number) =>
+        expect(Math.abs(variance / expected - 1)).toBeLessThanOrEqual(6 * Math.sqrt(2 / drawn.length));
+      if (tap?.kind === 'scale') expect([...new Set(drawn)]).toEqual([1]);
+      else if (tap?.kind === 'embedding') near(1);
+      else if (fan === undefined) expect([...new Set(drawn)]).toEqual([0]);
+      else {
+        near(1 / (3 * fan));
+        expect(most).toBeLessThanOrEqual(1 / Math.sqrt(fan));
+      }
+    }
+    expect(withFreshParameters(gpt, 3).f.model.fingerprint).toBe(f.model.fingerprint);
+    expect(withFreshParameters(gpt, 4).f.model.fingerprint).not.toBe(f.model.fingerprint);
   });
 });

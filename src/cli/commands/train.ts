@@ -16,6 +16,7 @@ type Options = ModelOptions &
     readonly epochs: number;
     readonly test?: readonly string[];
     readonly testTarget?: string;
+    readonly init: 'keep' | 'fresh';
     readonly out: string;
     readonly checkpoint?: string;
     readonly metrics?: string;
@@ -31,6 +32,11 @@ export const train: CommandModule = {
       .addOption(new Option('--epochs <n>', 'passes over the data').argParser(wholeNumber(1)).makeOptionMandatory())
       .addOption(new Option('--test <file>', 'data to test on after each epoch, as --data').argParser(repeated))
       .addOption(new Option('--test-target <file>', 'their targets, where --test does not hold them'))
+      .addOption(
+        new Option('--init <how>', "start from the file's values, or draw new ones")
+          .choices(['keep', 'fresh'])
+          .default('keep'),
+      )
       .addOption(new Option('--out <file>', 'the ONNX file to write, with the new weights').makeOptionMandatory())
       .addOption(
         new Option('--checkpoint <file>', 'written after every epoch; where it exists, the run goes on from it'),
@@ -51,7 +57,7 @@ export const train: CommandModule = {
     const { meanLoss } = await import('../../model/mean-loss.js');
     const { Objective } = await import('../../model/objective.js');
     const { writeOnnx } = await import('../../onnx/index.js');
-    const { stepsPerEpoch, train: run } = await import('../../training/index.js');
+    const { stepsPerEpoch, train: run, withFreshParameters } = await import('../../training/index.js');
     const { openData, openSession } = await import('../session.js');
     for (const file of [options.out, options.checkpoint, options.metrics, options.report])
       if (file !== undefined) await ensureWritable(file);
@@ -60,13 +66,15 @@ export const train: CommandModule = {
       options.test &&
       (await openData({ ...options, data: options.test, target: options.testTarget, samples: undefined }));
     try {
-      const objective = new Objective(session.loss, session.options);
+      const start =
+        options.init === 'fresh' ? withFreshParameters(session.loss, options.seed) : { f: session.loss, kept: [] };
+      const objective = new Objective(start.f, session.options);
       const chosen = await chooseAlgorithm(
         options,
         options.epochs,
         stepsPerEpoch(objective.samples, objective.batchSize),
       );
-      const result = await run(session.loss, {
+      const result = await run(start.f, {
         ...session.options,
         ...chosen,
         epochs: options.epochs,
@@ -101,7 +109,10 @@ export const train: CommandModule = {
         dtype: options.dtype,
         threads: session.device.threads,
         version: context.version,
-        warnings: session.model.warnings,
+        warnings: [
+          ...session.model.warnings,
+          ...(start.kept.length > 0 ? [`these parameters kept the file's values: ${start.kept.join(', ')}`] : []),
+        ],
       };
       signal.throwIfAborted();
       await writeOnnx(path as string, new Map(Object.entries(result.values)), options.out);
