@@ -188,7 +188,7 @@ describe('a fresh start', () => {
     expect(new Set(taps.map((t) => t.kind)).size).toBeGreaterThanOrEqual(4);
     for (const { name, values } of f.model.parameters) {
       const tap = taps.find((t) => t.parameter === name);
-      const drawn = values();
+      const drawn = Float64Array.from(values());
       const mean = drawn.reduce((a, b) => a + b, 0) / drawn.length;
       const variance = drawn.reduce((a, b) => a + (b - mean) ** 2, 0) / drawn.length;
       const most = drawn.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
