@@ -69,8 +69,12 @@ export class ComputationError extends HessiaError {
 }
 
 export class OutOfMemoryError extends HessiaError {
-  constructor(message: string, options?: ErrorOptions) {
+  /** bytes that would have been enough, where they are known */
+  readonly needed: number | undefined;
+
+  constructor(message: string, options?: ErrorOptions & { readonly needed?: number }) {
     super('OUT_OF_MEMORY', message, options);
+    this.needed = options?.needed;
   }
 }
 

@@ -1,15 +1,16 @@
 /** From options to an open model, data and device; everything is closed again by `dispose`. */
-import { InputError, UnsupportedError } from '../base/errors.js';
+import { InputError, OutOfMemoryError, UnsupportedError } from '../base/errors.js';
+import { formatBytes } from '../base/format.js';
 import { type Dataset, openDataset } from '../data/index.js';
 import type { Device } from '../device/device.js';
 import { openDevice } from '../device/open.js';
-import { lossByName } from '../model/loss.js';
 import { type MeanLoss, meanLoss } from '../model/mean-loss.js';
 import type { Model } from '../model/model.js';
 import { Objective } from '../model/objective.js';
 import { loadOnnx } from '../onnx/index.js';
 import { type CurvatureOptions, curvature, memoryBudget } from '../operators/create.js';
 import type { CurvatureOperator } from '../operators/curvature.js';
+import { lossFrom } from './options/loss.js';
 import type { DataOptions, ModelOptions, OperatorOptions } from './options/shared.js';
 
 export interface Session extends AsyncDisposable {
@@ -19,6 +20,8 @@ export interface Session extends AsyncDisposable {
   readonly device: Device;
   /** for `curvature` and `execute`; memory is the whole budget */
   readonly options: CurvatureOptions & { readonly memory: number };
+  /** whether the user said how much memory */
+  readonly memoryStated: boolean;
 }
 
 export async function openSession(path: string, options: ModelOptions & DataOptions): Promise<Session> {
@@ -26,9 +29,10 @@ export async function openSession(path: string, options: ModelOptions & DataOpti
   refuseUnsupported(model);
   const data = await openData(options);
   try {
-    const loss = meanLoss(model, lossByName(options.loss, options.classAxis), data, {
+    const loss = meanLoss(model, await lossFrom(options.loss, options.classAxis), data, {
       batchSize: options.batchSize,
       output: options.modelOutput,
+      l2: options.l2,
     });
     const device = openDeviceFor(options);
     return {
@@ -44,6 +48,7 @@ export async function openSession(path: string, options: ModelOptions & DataOpti
         seed: options.seed,
         memory: memoryBudget(options.memory),
       },
+      memoryStated: options.memory !== undefined,
       async [Symbol.asyncDispose]() {
         device.dispose();
         await data.dispose();
@@ -81,9 +86,13 @@ function refuseUnsupported(model: Model): void {
   );
 }
 
+/** Fewer no solver can do with. */
+const fewestVectors = 4;
+
 /**
- * The operator within the session's memory less what the caller's vectors will take. Vectors get at most half:
- * solvers run probes in groups, operators recompute, so both can do with less than they would like.
+ * The operator within the session's memory less what the caller's vectors will take. Vectors get at most half, and less
+ * where one product needs more: solvers run probes in groups, operators recompute, so both can do with less
+ * than they would like. Throws where even so there is no room: InputError if the memory was stated, else OutOfMemoryError.
  */
 export async function openOperator(
   session: Session,
@@ -92,15 +101,31 @@ export async function openOperator(
   block?: number,
 ): Promise<{ operator: CurvatureOperator; vectorMemory: number }> {
   const { dimension } = new Objective(session.loss, session.options);
-  const element = session.options.dtype === 'float32' ? 4 : 8;
+  const each = dimension * (session.options.dtype === 'float32' ? 4 : 8);
   const { memory } = session.options;
-  const wanted = Math.min(vectors * dimension * element, memory / 2);
-  const operator = await curvature(options.operator, session.loss, {
-    ...session.options,
-    memory: memory - wanted,
-    block,
-    fisherSamples: options.fisherSamples,
-  });
+  const open = (forVectors: number): Promise<CurvatureOperator> =>
+    curvature(options.operator, session.loss, {
+      ...session.options,
+      memory: memory - forVectors,
+      block,
+      fisherSamples: options.fisherSamples,
+    });
+  const least = Math.min(vectors, fewestVectors) * each;
+  let wanted = Math.min(vectors * each, memory / 2);
+  let operator: CurvatureOperator;
+  try {
+    operator = await open(wanted).catch((error: unknown) => {
+      if (!(error instanceof OutOfMemoryError) || least >= wanted) throw error;
+      wanted = least;
+      return open(least);
+    });
+  } catch (error) {
+    if (!(error instanceof OutOfMemoryError) || error.needed === undefined) throw error;
+    const message = `a product needs ${formatBytes(error.needed)} and its vectors ${formatBytes(Math.min(wanted, least))}, more than the ${formatBytes(memory)} of --memory; use a smaller --batch-size or a larger --memory`;
+    throw session.memoryStated
+      ? new InputError(message, { cause: error })
+      : new OutOfMemoryError(message.replace('of --memory', 'that may be used'), { cause: error });
+  }
   const { plan } = operator;
   const used = plan.parameters + plan.data + plan.residuals * plan.kept + plan.scratch;
   return { operator, vectorMemory: Math.max(wanted, memory - used) };

@@ -6,6 +6,7 @@ import type { ArraySpec, DataDType, Dataset } from '../data/index.js';
 import { type DType, Graph, isFloat, type Shape } from '../graph/index.js';
 import { crossEntropy, type Loss, lossByName } from '../model/loss.js';
 import type { Model } from '../model/model.js';
+import { lossName } from './options/loss.js';
 
 export interface Synthetic {
   readonly data: Dataset;
@@ -29,8 +30,9 @@ export function syntheticData(
   const output = outputShapes(model, inputs, samples).get(options.modelOutput ?? model.outputs[0]?.name ?? '');
   if (output === undefined) throw new InputError(`${model.source} has no output '${options.modelOutput ?? ''}'`);
   const [, ...sample] = output;
-  if (options.loss !== 'cross-entropy') {
-    const loss = lossByName(options.loss);
+  const name = lossName(options.loss);
+  if (name !== 'cross-entropy') {
+    const loss = lossByName(name);
     return {
       loss,
       data: zeros(samples, inputs, loss.target === null ? undefined : { dtype: 'float32', sampleShape: sample }),
@@ -77,7 +79,6 @@ function zeros(samples: number, inputs: ReadonlyMap<string, ArraySpec>, target: 
       inputs: new Map([...inputs].map(([name, spec]) => [name, array(spec, count)])),
       ...(target ? { target: array(target, count) } : {}),
     }),
-    fingerprint: async () => 'zeros',
     dispose: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   };

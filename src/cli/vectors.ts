@@ -40,12 +40,12 @@ export class NamedVectors {
     }
   }
 
-  /** A vector from an .npz file that has exactly one array for each parameter. */
+  /** A vector from an .npz file that has exactly one array for each parameter, besides what `product` adds to them. */
   async read(path: string): Promise<Float64Array> {
     const { parameters, offsets, dimension } = this.#objective;
     const arrays = await readNpz(path);
     const names = new Set(parameters.map((p) => p.name));
-    const extra = [...arrays.keys()].filter((name) => !names.has(name));
+    const extra = [...arrays.keys()].filter((name) => !names.has(name) && !isAddition(name));
     const missing = [...names].filter((name) => !arrays.has(name));
     if (missing.length > 0)
       throw new InputError(`${path} lacks ${list(missing)}: a vector needs one array per parameter`);
@@ -66,6 +66,11 @@ export class NamedVectors {
     }
     return vector;
   }
+}
+
+/** `product` writes these beside its result, so that the result of one can be the vector of the next. */
+function isAddition(name: string): boolean {
+  return name === 'loss' || name.startsWith('vector/');
 }
 
 function array(shape: readonly number[], data: FloatArray): NdArray {

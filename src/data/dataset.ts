@@ -1,8 +1,7 @@
 /** Samples for a model: named arrays that share their first axis, read batch by batch. */
-import { createHash } from 'node:crypto';
 import { toFloat32, toInt32 } from '../base/convert.js';
 import { InputError } from '../base/errors.js';
-import { elementCount, isFloat, type NdArray, toBytes } from '../base/ndarray.js';
+import { elementCount, isFloat, type NdArray } from '../base/ndarray.js';
 import { type ArraySource, takeSamples } from './source.js';
 import { checkChannels, type Standardization, standardize } from './standardize.js';
 
@@ -40,8 +39,6 @@ export interface Dataset extends AsyncDisposable {
    * stand, such as streams.
    */
   take?(samples: ArrayLike<number>): Promise<Batch>;
-  /** SHA-256 of names, types, shapes and values as batches give them; the same for any file format. Reads all data once. */
-  fingerprint(): Promise<string>;
   /** Closes files. Batches asked for afterwards are refused. */
   dispose(): Promise<void>;
 }
@@ -161,7 +158,6 @@ class ArrayDataset implements Dataset {
   readonly inputs: ReadonlyMap<string, ArraySpec>;
   readonly target?: ArraySpec;
   private disposed = false;
-  private digest: Promise<string> | undefined;
 
   constructor(
     readonly samples: number,
@@ -195,25 +191,6 @@ class ArrayDataset implements Dataset {
     const inputs = new Map<string, NdArray<DataDType>>();
     for (const [name, column] of this.inputColumns) inputs.set(name, await column.take(samples));
     return { inputs, ...(this.targetColumn ? { target: await this.targetColumn.take(samples) } : {}) };
-  }
-
-  fingerprint(): Promise<string> {
-    this.digest ??= this.hash();
-    return this.digest;
-  }
-
-  private async hash(): Promise<string> {
-    const specs = [...this.inputs, ...(this.target ? [['target', this.target] as const] : [])];
-    const hash = createHash('sha256').update(JSON.stringify([this.samples, specs]));
-    // Values of different arrays are hashed in turns, so the step must follow from the specs alone.
-    const perSample = specs.reduce((sum, [, { sampleShape }]) => sum + elementCount(sampleShape), 0);
-    const step = Math.max(1, Math.floor(2 ** 20 / perSample));
-    for (let start = 0; start < this.samples; start += step) {
-      const { inputs, target } = await this.batch(start, Math.min(step, this.samples - start));
-      for (const array of inputs.values()) hash.update(toBytes(array));
-      if (target) hash.update(toBytes(target));
-    }
-    return hash.digest('hex');
   }
 
   async dispose(): Promise<void> {

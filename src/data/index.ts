@@ -8,6 +8,7 @@ export {
   type FromArraysOptions,
   toNdArray,
 } from './from-arrays.js';
+export { datasetFromIterable, type FromIterableOptions } from './from-iterable.js';
 export { readNpy, writeNpy } from './npy.js';
 export { type NpzReadOptions, readNpz } from './npz-read.js';
 export { type NamedArrays, type NpzWriteOptions, writeNpz } from './npz-write.js';
@@ -16,3 +17,4 @@ export { readSafetensors, writeSafetensors } from './safetensors.js';
 export { fitSampleShape } from './sample-shape.js';
 export { shuffled } from './shuffle.js';
 export type { StandardizeOptions } from './standardize.js';
+export { dataFingerprint } from './survey.js';

@@ -13,7 +13,6 @@ export function targetAsInput(data: Dataset): Dataset {
     inputs,
     batch: async (start, count) => moved(await data.batch(start, count)),
     ...(take && { take: async (samples: ArrayLike<number>) => moved(await take(samples)) }),
-    fingerprint: () => data.fingerprint(),
     dispose: () => data.dispose(),
     [Symbol.asyncDispose]: () => data.dispose(),
   };

@@ -1,7 +1,8 @@
 /** Opening devices: the one place that loads the native core. */
+import { closeSync, openSync } from 'node:fs';
 import binding from '#binding';
 import { cached } from '../base/cached.js';
-import { fromNative, InputError, MissingEnvironmentError } from '../base/errors.js';
+import { fileError, fromNative, InputError, MissingEnvironmentError } from '../base/errors.js';
 import { Device } from './device.js';
 import type { CpuInfo } from './native.js';
 
@@ -34,6 +35,7 @@ export function openDevice(options: DeviceOptions = {}): Device {
   if (device !== 'auto' && device !== 'cpu')
     throw new InputError(`device must be auto, cpu or cuda, not ${String(device)}`);
   const info = nativeInfo();
+  refuseUnwritableTrace();
   const count = threads === 0 ? info.cores : threads;
   const parts = [info.isa, `${count} ${count === 1 ? 'thread' : 'threads'}`];
   if (useOneDNN && info.oneDNN !== null) parts.push(info.oneDNN);
@@ -51,6 +53,17 @@ export function nativeInfo(): CpuInfo {
     return binding.cpuInfo();
   } catch (error) {
     throw fromNative(error);
+  }
+}
+
+/** The native core logs to this file, and has nobody to tell that it cannot. */
+function refuseUnwritableTrace(): void {
+  const path = process.env.HESSIA_TRACE;
+  if (path === undefined || path === '' || path === '0' || path === '1') return;
+  try {
+    closeSync(openSync(path, 'a'));
+  } catch (error) {
+    throw fileError('write the trace (HESSIA_TRACE) to', path, error);
   }
 }
 

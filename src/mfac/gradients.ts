@@ -80,7 +80,7 @@ export class GradientRows {
   async minibatch(range: RowRange = {}): Promise<Block> {
     const { execution } = this;
     const { objective } = execution;
-    const counts = await objective.counts();
+    const { counts } = await objective.survey();
     const total = counts.reduce((a, b) => a + b, 0);
     return this.#rows(range, objective.batches, 'batch', async (output, from, to, signal) => {
       for (let b = from; b < to; b++) {

@@ -19,7 +19,7 @@ import { compile } from '../transform/compile.js';
 import { bytesOf } from '../transform/views.js';
 import type { BatchGraph } from './batch-graph.js';
 import { batchGraph } from './batch-graph.js';
-import type { Objective } from './objective.js';
+import type { Objective, Survey } from './objective.js';
 import { packBatch } from './pack-batch.js';
 
 /** Random numbers that a Fisher's labels are drawn with. */
@@ -55,23 +55,26 @@ export class Execution {
   readonly #programs: LoadedProgram[] = [];
   #scratch: NativeBuffer | undefined;
   #disposed = false;
-  #counts: Float64Array;
-  #total: number;
+  readonly #survey: Survey;
+  /** loss terms of all samples */
+  readonly #total: number;
+  #ahead: { readonly batch: number; readonly bytes: Promise<Uint8Array> } | undefined;
+  #latest = -1;
 
-  private constructor(objective: Objective, options: ExecutionOptions, counts: Float64Array) {
+  private constructor(objective: Objective, options: ExecutionOptions, survey: Survey) {
     this.objective = objective;
     this.device = options.device;
     this.dtype = options.dtype;
     this.#labels = options.labels;
     this.#dataBudget = options.dataBudget ?? Number.POSITIVE_INFINITY;
-    this.#counts = counts;
-    this.#total = counts.reduce((a, b) => a + b, 0);
+    this.#survey = survey;
+    this.#total = survey.counts.reduce((a, b) => a + b, 0);
     this.#ownsParameters = options.parameters === undefined;
     this.parameters = options.parameters ?? uploaded(objective, this.device, this.dtype);
   }
 
   static async create(objective: Objective, options: ExecutionOptions): Promise<Execution> {
-    const execution = new Execution(objective, options, await objective.counts());
+    const execution = new Execution(objective, options, await objective.survey());
     try {
       await execution.#refuseCoupled();
     } catch (error) {
@@ -99,7 +102,7 @@ export class Execution {
     const program = this.load(graph, new Map(), [{ node, binding: 'first' }]);
     const buffer = device.allocate(bytesOf(node.shape, dtype));
     const first = async (count: number): Promise<Float64Array> => {
-      const data = await this.#load(0, count);
+      const data = this.#upload(await this.#read(0, count));
       const attached = this.attachments(program, data);
       attached.set('first', { buffer, byteOffset: 0 });
       program.run(attached, undefined);
@@ -159,18 +162,20 @@ export class Execution {
   get dataBytes(): number {
     const each = this.graph(0).dataBytes;
     const kept = Math.floor(this.#dataBudget / each);
-    // one batch in use and one being written, which the queue holds a copy of
-    return each * Math.min(this.objective.batches, kept + 3);
+    // one batch in use, one being written, which the queue holds a copy of, and one read ahead
+    return each * Math.min(this.objective.batches, kept + 4);
   }
 
   /**
    * Queues work on a batch's data, which stay on the device while the budget allows. Resolves when the queue is short;
-   * where data are not kept, when that work is the last in it, so that no more than two batches wait there.
+   * where data are not kept, when that work is the last in it, so that no more than two batches wait there. Where
+   * batches are asked for in order, the next one is read meanwhile; what fails in that is told by the call that asks for it.
    */
   async withData<T>(batch: number, work: (data: NativeBuffer) => T | Promise<T>): Promise<T> {
     const data = this.#resident.get(batch) ?? (await this.#bring(batch));
     try {
       if (this.#disposed) throw new InputError('the operator has been disposed');
+      this.#readAhead(batch);
       return await work(data);
     } finally {
       const kept = this.#resident.get(batch) === data;
@@ -180,12 +185,41 @@ export class Execution {
     }
   }
 
-  /** The first `count` samples of a batch, padded, in a new buffer. */
-  async #load(batch: number, count = this.objective.samplesOf(batch)): Promise<NativeBuffer> {
+  /** Starts to read the batch after this one, if a pass is on its way to it. */
+  #readAhead(batch: number): void {
+    const inOrder = batch === 0 || batch === this.#latest + 1;
+    this.#latest = batch;
+    const next = batch + 1;
+    if (!inOrder || next === this.objective.batches || this.#resident.has(next) || this.#ahead?.batch === next) return;
+    const bytes = this.#read(next);
+    bytes.catch(() => undefined);
+    this.#ahead = { batch: next, bytes };
+  }
+
+  /** The first `count` samples of a batch, padded, as the device takes them. */
+  async #read(batch: number, count = this.objective.samplesOf(batch)): Promise<Uint8Array> {
+    const { objective } = this;
     const graph = this.graph(batch);
-    const buffer = this.device.allocate(graph.dataBytes);
+    const start = batch * objective.batchSize;
+    const arrays = await objective.data.batch(start, count);
+    this.#survey.data.check(arrays, start);
+    return packBatch(graph, {
+      batch: arrays,
+      count,
+      sampleOf: (row) => start + row,
+      counts: this.#survey.counts.subarray(start, start + count),
+      weight: 1 / this.#total,
+      share: count / objective.samples,
+      random: graph.random && this.#labels ? this.#randomNumbers(graph, start, count) : null,
+    });
+  }
+
+  #upload(bytes: Uint8Array): NativeBuffer {
+    const buffer = this.device.allocate(bytes.byteLength);
     try {
-      await this.#fill(batch, graph, buffer, count);
+      this.device.guard(() => {
+        this.device.native.write(buffer, 0, bytes);
+      });
     } catch (error) {
       buffer.dispose();
       throw error;
@@ -194,28 +228,13 @@ export class Execution {
   }
 
   async #bring(batch: number): Promise<NativeBuffer> {
-    const buffer = await this.#load(batch);
+    const ahead = this.#ahead?.batch === batch ? this.#ahead.bytes : undefined;
+    if (ahead) this.#ahead = undefined;
+    const buffer = this.#upload(await (ahead ?? this.#read(batch)));
     // while the data were read, another product may have brought them too, or the operator may have been disposed
-    const fits = (this.#resident.size + 1) * this.graph(batch).dataBytes <= this.#dataBudget;
+    const fits = (this.#resident.size + 1) * buffer.byteLength <= this.#dataBudget;
     if (fits && !this.#disposed && !this.#resident.has(batch)) this.#resident.set(batch, buffer);
     return buffer;
-  }
-
-  async #fill(batch: number, graph: BatchGraph, buffer: NativeBuffer, count: number): Promise<void> {
-    const { objective } = this;
-    const start = batch * objective.batchSize;
-    const bytes = packBatch(graph, {
-      batch: await objective.data.batch(start, count),
-      count,
-      sampleOf: (row) => start + row,
-      counts: this.#counts.subarray(start, start + count),
-      weight: 1 / this.#total,
-      share: count / objective.samples,
-      random: graph.random && this.#labels ? this.#randomNumbers(graph, start, count) : null,
-    });
-    this.device.guard(() => {
-      this.device.native.write(buffer, 0, bytes);
-    });
   }
 
   /** Number (sample, position, draw) depends on nothing but those three and the seed, so batches may fall anyhow. */
@@ -253,6 +272,7 @@ export class Execution {
 
   dispose(): void {
     this.#disposed = true;
+    this.#ahead = undefined;
     for (const p of this.#programs) p.dispose();
     for (const b of this.#resident.values()) b.dispose();
     this.#resident.clear();

@@ -75,3 +75,5 @@ const byName = new Map<string, (classAxis?: number) => Loss>([
   ['poisson-nll', () => poissonNll()],
   ['output', outputLoss],
 ]);
+/** What `lossByName` knows. */
+export const lossNames: readonly string[] = [...byName.keys()];

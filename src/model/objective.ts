@@ -6,8 +6,9 @@ import { toFloat64, toInt32 } from '../base/convert.js';
 import { InputError, InternalError, ShapeError } from '../base/errors.js';
 import { selectByGlobs } from '../base/glob.js';
 import type { NdArray } from '../base/ndarray.js';
-import type { ArraySpec, Dataset } from '../data/dataset.js';
+import type { ArraySpec, Batch, Dataset } from '../data/dataset.js';
 import { fitSampleShape } from '../data/index.js';
+import { batchesOf, DataSurvey } from '../data/survey.js';
 import { targetAsInput } from '../data/target-as-input.js';
 import type { FloatDType, Node, Shape } from '../graph/index.js';
 import { Graph, isFloat, ops, sizeOf } from '../graph/index.js';
@@ -40,6 +41,13 @@ export interface Formulation {
   readonly ridge: Node | null;
 }
 
+/** What an objective learns from its first pass over the data. */
+export interface Survey {
+  /** loss terms of every sample, or the sum of their weights; ones for losses without targets */
+  readonly counts: Float64Array;
+  readonly data: DataSurvey;
+}
+
 export class Objective {
   readonly model: Model;
   readonly loss: Loss;
@@ -57,7 +65,7 @@ export class Objective {
   /** for a model that ends in its loss: what Gauss–Newton takes for the output */
   readonly #inner: string | undefined;
   readonly #inputs: ReadonlyMap<string, InputArray>;
-  #counts: Promise<Float64Array> | undefined;
+  #survey: Promise<Survey> | undefined;
 
   constructor({ model, loss, data, samples, batchSize, output, l2 = 0 }: MeanLoss, choice: ParameterChoice = {}) {
     this.model = model;
@@ -103,11 +111,11 @@ export class Objective {
 
   /** Equal for equal functions: same model, data, loss and parameters, whatever the batches. */
   async fingerprint(): Promise<string> {
-    const { model, data, loss, samples, parameters } = this;
+    const { model, loss, samples, parameters } = this;
     const names = parameters.map((p) => p.name);
     const parts = [
       model.fingerprint,
-      await data.fingerprint(),
+      (await this.survey()).data.fingerprint,
       loss.name,
       loss.detail,
       this.l2,
@@ -196,24 +204,30 @@ export class Objective {
     return { ...f, ridge, loss: ops.add(f.loss, ops.mul(0.5, ops.mul(ridge, squares))) };
   }
 
-  /**
-   * Loss terms of every sample (ones for losses without targets). Reads all targets once and refuses bad ones.
-   */
-  counts(): Promise<Float64Array> {
-    this.#counts ??= this.#count();
-    return this.#counts;
+  /** One pass over the data, whoever asks first. Refuses bad targets. */
+  survey(): Promise<Survey> {
+    this.#survey ??= this.#look();
+    return this.#survey;
   }
-  async #count(): Promise<Float64Array> {
-    const counts = new Float64Array(this.samples);
-    if (this.loss.target === null) return counts.fill(1);
+  async #look(): Promise<Survey> {
+    const counts = new Float64Array(this.samples).fill(1);
+    const data = new DataSurvey(this.data, this.samples);
+    const count = this.loss.target === null ? undefined : this.#counter();
+    for await (const { batch, start } of batchesOf(this.data, this.samples, this.batchSize)) {
+      data.add(batch, start);
+      count?.(batch, counts, start);
+    }
+    if (!counts.some((c) => c > 0)) throw new InputError(`every target is ignored, so the mean loss has no terms`);
+    return { counts, data };
+  }
+  /** writes the loss terms of a batch's samples */
+  #counter(): (batch: Batch, counts: Float64Array, start: number) => void {
     const { bound, target } = this.formulate(this.pads ? this.batchSize : this.samplesOf(0), 'float32');
     const perSample = sizeOf((target as Node).shape.slice(1));
-    for (let start = 0; start < this.samples; start += this.batchSize) {
-      const n = Math.min(this.batchSize, this.samples - start);
-      const { target: array } = await this.data.batch(start, n);
+    return ({ target: array }, counts, start) => {
       if (!array) throw new InternalError('the data gave no targets');
       const values = this.targets(array, (row) => start + row);
-      for (let i = 0; i < n; i++) {
+      for (let i = 0; i * perSample < values.length; i++) {
         const own = values.subarray(i * perSample, (i + 1) * perSample);
         own.forEach((v) => {
           const wrong = bound.check(v);
@@ -221,9 +235,7 @@ export class Objective {
         });
         counts[start + i] = bound.count(own);
       }
-    }
-    if (!counts.some((c) => c > 0)) throw new InputError(`every target is ignored, so the mean loss has no terms`);
-    return counts;
+    };
   }
 
   /** Targets as the loss takes them; `sampleOf` numbers the rows for messages. */

@@ -208,10 +208,13 @@ function layOut(name: CurvatureName, execution: Execution, budget: number, wante
     block = 1;
     lockstep = scratchOf(block, 'lockstep');
   }
-  if (lockstep > room)
+  if (lockstep > room) {
+    const needed = parameters + data + lockstep;
     throw new OutOfMemoryError(
-      `a product needs ${formatBytes(parameters + data + lockstep)}, but the budget is ${formatBytes(budget)}; use a smaller --batch-size or a larger --memory`,
+      `a product needs ${formatBytes(needed)}, but the budget is ${formatBytes(budget)}; use a smaller --batch-size or a larger --memory`,
+      { needed },
     );
+  }
   const scratch = Math.max(retained, lockstep);
   const kept = Math.floor((room - scratch) / residuals);
   return kept > 0 ? planned(block, kept, scratch) : planned(block, 0, lockstep);

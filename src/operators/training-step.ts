@@ -73,7 +73,7 @@ export class TrainingStep {
   static async create(f: MeanLoss, options: CurvatureOptions = {}): Promise<TrainingStep> {
     const execution = await execute(f, options);
     try {
-      return new TrainingStep(execution, await execution.objective.counts());
+      return new TrainingStep(execution, (await execution.objective.survey()).counts);
     } catch (error) {
       execution.dispose();
       throw error;

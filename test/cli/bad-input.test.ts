@@ -235,15 +235,24 @@ test('a model that overflows is a failed computation: exit 1', async () => {
   expect(code).toBe(1);
 });
 
-test('memory too small for one product: exit 1', async () => {
+test('a stated memory too small for one product is told as it was stated: exit 2', async () => {
   const { code, stdout, stderr } = await hessia(spectrumOf('--memory', '100B'));
   expect(stdout).toBe('');
-  expect(stderr).toMatch(/^hessia: .*--memory[^\n]*\n$/);
-  expect(code).toBe(1);
+  expect(stderr).toMatch(/^hessia: a product needs .* more than the 100 B of --memory;[^\n]*\n$/);
+  expect(code).toBe(2);
 });
 
 test('a full disk is reported', async () => {
   const { code, stderr } = await hessia([...productOf(), '--out', '/dev/full']);
   expect(code).toBe(2);
   expect(stderr).toMatch(/^hessia: .*\/dev\/full.*space[^\n]*\n$/);
+});
+
+test('a trace that cannot be written is an error', async () => {
+  const { code, stdout, stderr } = await hessia([...productOf(), '--out', at('traced.npz')], {
+    env: { HESSIA_TRACE: '/nowhere/trace.txt' },
+  });
+  expect(stdout).toBe('');
+  expect(stderr).toBe('hessia: cannot write the trace (HESSIA_TRACE) to /nowhere/trace.txt: no such file or folder\n');
+  expect(code).toBe(2);
 });

@@ -137,7 +137,6 @@ test('data that break off while they are read leave nothing behind', async () =>
       if (++reads > 12) throw new InputError('the file is gone');
       return data.batch(start, count);
     },
-    fingerprint: () => Promise.resolve('broken'),
   };
   const f = { ...network(64), data: broken };
   await expect(lossAndGradient(f, { device: own })).rejects.toThrow('the file is gone');

@@ -35,7 +35,6 @@ const runsOnly: Dataset = {
   inputs: all.inputs,
   ...(all.target && { target: all.target }),
   batch: (start, count) => all.batch(start, count),
-  fingerprint: () => all.fingerprint(),
   dispose: () => all.dispose(),
   [Symbol.asyncDispose]: () => all.dispose(),
 };

@@ -7,6 +7,7 @@ import type { Model } from '../../model/model.js';
 import type { LayerTap } from '../../taps/list.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
 import type { Costs } from '../measure/costs.js';
+import { lossFrom } from '../options/loss.js';
 import { addDataOptions, addModelOptions, type DataOptions, type ModelOptions } from '../options/shared.js';
 import { formatFlops } from '../output/flops.js';
 import { Lines } from '../output/lines.js';
@@ -96,7 +97,6 @@ async function costsOf(model: Model, options: Options, signal: AbortSignal): Pro
   const { countCosts } = await import('../measure/costs.js');
   const { openData, openDeviceFor } = await import('../session.js');
   const { outputShapes, syntheticData } = await import('../synthetic-data.js');
-  const { lossByName } = await import('../../model/loss.js');
   // Options that are wrong are refused; only what the file leaves open is a reason to leave costs out.
   const real = options.data === undefined ? undefined : await openData(options);
   const device = openDeviceFor(options);
@@ -105,7 +105,7 @@ async function costsOf(model: Model, options: Options, signal: AbortSignal): Pro
   try {
     const samples = model.fixedBatch ?? options.batchSize ?? Math.min(256, options.samples ?? 256);
     const subject = real
-      ? { data: real, loss: lossByName(options.loss, options.classAxis) }
+      ? { data: real, loss: await lossFrom(options.loss, options.classAxis) }
       : syntheticData(model, samples, options);
     const inputs = inputsOf(model, subject.data);
     const shapes = model.inputs.every((i) => inputs.has(i.name))

@@ -2,7 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import type { CurvatureName } from '../../operators/curvature.js';
-import { bytes, numbers, repeated, wholeNumber } from './parsers.js';
+import { lossHelp, lossText } from './loss.js';
+import { bytes, numbers, positiveNumber, repeated, wholeNumber } from './parsers.js';
 
 export interface OutputOptions {
   readonly json?: true;
@@ -26,7 +27,9 @@ export interface DataOptions {
   readonly scale?: string;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
-  readonly loss: 'cross-entropy' | 'mse' | 'bce-with-logits' | 'output';
+  /** as `lossFrom` reads it */
+  readonly loss: string;
+  readonly l2?: number;
   readonly classAxis?: number;
   readonly modelOutput?: string;
   readonly samples?: number;
@@ -83,9 +86,10 @@ export function addDataOptions(command: Command, needed: 'required' | 'optional'
     .addOption(new Option('--mean <numbers>', 'then subtract: one number, or one per channel').argParser(numbers()))
     .addOption(new Option('--std <numbers>', 'then divide by: likewise').argParser(numbers()))
     .addOption(
-      new Option('--loss <loss>', 'mean over its terms')
-        .choices(['cross-entropy', 'mse', 'bce-with-logits', 'output'])
-        .default('cross-entropy'),
+      new Option('--loss <loss>', `mean over its terms: ${lossHelp}`).argParser(lossText).default('cross-entropy'),
+    )
+    .addOption(
+      new Option('--l2 <lambda>', 'add lambda/2 times the squared norm of the parameters').argParser(positiveNumber()),
     )
     .addOption(
       new Option('--class-axis <axis>', 'of the model output, for cross-entropy').argParser(wholeNumber(-8, 7)),
