@@ -9,3 +9,5 @@ export {
 export { type ListTapsOptions, layerTaps } from './layer-taps.js';
 export type { Layout } from './layout.js';
 export type { LayerTap, TapKind } from './list.js';
+export { type PerSampleGradientsOptions, perSampleGradients, type SampleGradientBlock } from './per-sample.js';
+export { type GradientStatistics, type GradientStatisticsOptions, gradientStatistics } from './statistics.js';

@@ -122,8 +122,8 @@ test('transposed storage, steps as positions, tied tensors', () => {
     ['b', 5, 12, 1],
     ['b', 5, 12, 1],
   ]);
-  const shared = of('the same weight in two layers, used through a product with itself, and normalised');
-  expect(shared.map((t) => t.parameter)).toEqual(['w', 'w', 'u', 'u', 'v']);
+  const shared = of('a weight in two layers, multiplied with itself, normalised, repeated, in part');
+  expect(shared.map((t) => t.parameter)).toEqual(['w', 'w', 'u', 'u', 'v', 'r', 's']);
 });
 test('a model with open shapes is refused without them, and a file of a fixed batch is listed', async () => {
   const fixed = await loadOnnx('test/fixtures/mlp-fixed-batch.onnx');

@@ -190,9 +190,27 @@ const shared = trace(
   (p, { x }) => {
     const twice = nn.linear(nn.tanh(nn.linear(x, p.w)), p.w);
     const normal = nn.div(p.v, nn.sqrt(nn.reduceSum(nn.square(p.v), [1], true)));
-    return nn.add(nn.linear(twice, nn.matmul(p.u, p.u)), nn.linear(x, normal));
+    const repeated = nn.linear(x, nn.broadcast(p.r, [3, 3], [1]));
+    const some = nn.linear(x, nn.reverse(nn.slice(p.s, [1, 0], [3, 3]), [1]));
+    return nn.add(nn.add(nn.linear(twice, nn.matmul(p.u, p.u)), nn.linear(x, normal)), nn.add(repeated, some));
   },
-  { parameters: { w: [3, 3], u: [3, 3], v: [3, 3] }, inputs: { x: [null, 3] } },
+  {
+    parameters: { w: [3, 3], u: [3, 3], v: [3, 3], r: { shape: [3], init: () => normals(3, 8) }, s: [5, 3] },
+    inputs: { x: [null, 3] },
+  },
+);
+
+/** few positions of wide layers: inner products of samples are cheaper from A and D */
+const wide = trace(
+  (p, { tokens, x }) => {
+    const e = nn.add(nn.linear(nn.embedding(tokens, p.table), p.w), p.b);
+    const y = nn.conv1d(x, p.c, { groups: 2 });
+    return nn.add(e, nn.tanh(nn.transpose(y, [0, 2, 1])));
+  },
+  {
+    parameters: { table: [50, 20], w: [16, 20], b: [16], c: [16, 6, 3] },
+    inputs: { tokens: { shape: [null, 2], dtype: 'int32' }, x: [null, 12, 4] },
+  },
 );
 
 export interface Case {
@@ -238,8 +256,13 @@ export const cases: readonly Case[] = [
     kinds: 'embedding linear shift scale shift',
   },
   {
-    name: 'the same weight in two layers, used through a product with itself, and normalised',
+    name: 'wide layers over few positions',
+    f: () => lossOver(wide, {}, { range: 5 }),
+    kinds: 'embedding linear shift conv',
+  },
+  {
+    name: 'a weight in two layers, multiplied with itself, normalised, repeated, in part',
     f: () => lossOver(shared),
-    kinds: 'linear linear linear linear other',
+    kinds: 'linear linear linear linear other linear linear',
   },
 ];
