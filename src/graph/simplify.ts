@@ -16,6 +16,10 @@ export function fillValue(node: Node | undefined): number | undefined {
 }
 const isFill = (node: Node | undefined, value: number): boolean => fillValue(node) === value;
 
+/** Literals first, then by age: so equal sums and products meet as one node. */
+const inOrder = (a: Node, b: Node): boolean => place(a) <= place(b);
+const place = (x: Node): number => (isOp(x, 'fill') ? -1 : x.id);
+
 const unaryFolds: Partial<Record<UnaryName, (x: number) => number>> = {
   neg: (x) => -x,
   abs: Math.abs,
@@ -37,7 +41,12 @@ const binaryFolds: Partial<Record<BinaryName, (a: number, b: number) => number>>
 };
 
 const table: { [P in PrimitiveName]?: Make } = {
-  neg: (_, [x]) => (x && isOp(x, 'neg') ? x.inputs[0] : undefined),
+  neg: (_, [x]) => {
+    if (x && isOp(x, 'neg')) return x.inputs[0];
+    if (x && isOp(x, 'sub')) return ops.sub(x.inputs[1] as Node, x.inputs[0] as Node);
+    const c = x && isOp(x, 'mul') ? fillValue(x.inputs[0]) : undefined;
+    return x && c !== undefined ? ops.mul(x.inputs[1] as Node, -c) : undefined;
+  },
   // whole numbers are whole
   floor: (_, [x]) => (x?.dtype === 'int32' ? x : undefined),
   ceil: (_, [x]) => (x?.dtype === 'int32' ? x : undefined),
@@ -45,9 +54,18 @@ const table: { [P in PrimitiveName]?: Make } = {
   add: (_, [a, b]) => {
     if (isFill(a, 0)) return b;
     if (isFill(b, 0)) return a;
-    return a && b ? joinedPads(a, b) : undefined;
+    if (!a || !b) return undefined;
+    if (a === b && isFloat(a.dtype)) return ops.mul(a, 2);
+    if (isOp(b, 'neg')) return ops.sub(a, b.inputs[0] as Node);
+    if (isOp(a, 'neg')) return ops.sub(b, a.inputs[0] as Node);
+    return joinedPads(a, b) ?? (inOrder(a, b) ? undefined : ops.add(b, a));
   },
-  sub: (_, [a, b]) => (isFill(b, 0) ? a : isFill(a, 0) && b ? ops.neg(b) : undefined),
+  sub: (_, [a, b]) => {
+    if (isFill(b, 0)) return a;
+    if (!a || !b) return undefined;
+    if (isFill(a, 0)) return ops.neg(b);
+    return isOp(b, 'neg') ? ops.add(a, b.inputs[0] as Node) : undefined;
+  },
   mul: (_, [a, b]) => {
     if (!a || !b) return undefined;
     if (isFill(a, 1)) return b;
@@ -56,7 +74,9 @@ const table: { [P in PrimitiveName]?: Make } = {
     if (isFill(b, 0)) return b;
     if (isFill(a, -1)) return ops.neg(b);
     if (isFill(b, -1)) return ops.neg(a);
-    if (isOp(a, 'neg') && isOp(b, 'neg')) return ops.mul(a.inputs[0] as Node, b.inputs[0] as Node);
+    // signs move outwards, where a sum or a literal takes them in
+    if (isOp(a, 'neg')) return ops.neg(ops.mul(a.inputs[0] as Node, b));
+    if (isOp(b, 'neg')) return ops.neg(ops.mul(a, b.inputs[0] as Node));
     // c1·(c2·x): one product; keeps scale factors of means and losses from piling up
     const c = fillValue(a),
       inner = b;
@@ -64,11 +84,13 @@ const table: { [P in PrimitiveName]?: Make } = {
       const c2 = fillValue(inner.inputs[0]);
       if (c2 !== undefined && inner.inputs[1]) return ops.mul(a.graph.fill(c * c2, b.shape, b.dtype), inner.inputs[1]);
     }
-    // literals first, so that equal products meet as one node
-    if (fillValue(b) !== undefined && c === undefined) return ops.mul(b, a);
-    return undefined;
+    return c === undefined && (fillValue(b) !== undefined || !inOrder(a, b)) ? ops.mul(b, a) : undefined;
   },
-  div: (_, [a, b]) => (isFill(b, 1) ? a : isFill(a, 0) && fillValue(b) === undefined ? a : undefined),
+  div: (_, [a, b]) => {
+    if (isFill(b, 1)) return a;
+    if (isFill(a, 0) && fillValue(b) === undefined) return a;
+    return a && b && isOp(a, 'neg') && isFloat(a.dtype) ? ops.neg(ops.div(a.inputs[0] as Node, b)) : undefined;
+  },
   pow: (_, [a, b]) => {
     if (!a || !b || !isFloat(a.dtype)) return undefined;
     switch (fillValue(b)) {
@@ -122,6 +144,7 @@ const table: { [P in PrimitiveName]?: Make } = {
       }
     }
     if (axes.every((a) => x.shape[a] === 1)) return ops.reshape(x, shape);
+    if (isOp(x, 'neg')) return ops.neg(ops.reduceSum(x.inputs[0] as Node, axes));
     if (isOp(x, 'reduceSum')) {
       const before = x.attributes.axes;
       const rank = x.shape.length + before.length;

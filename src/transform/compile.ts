@@ -16,6 +16,7 @@ import { placeParts } from './place.js';
 import type { Lifetime, Plan } from './plan.js';
 import { align, planMemory } from './plan.js';
 import { reachable } from './reach.js';
+import { recompute } from './recompute.js';
 import type { Storage, Window } from './views.js';
 import { contiguousStrides } from './views.js';
 
@@ -112,7 +113,11 @@ export function compile({ inputs, outputs }: CompileRequest): CompiledProgram {
   const sums = findSums(order, consumers, { has: (n) => requested.has(n) || inputs.has(n) });
   const free = (n: Node): boolean => !inputs.has(n) && !requested.has(n) && !sums.replaced.has(n);
   placeParts(order, targets, free, (n) => lowering.fresh(n.shape, n.dtype));
-  const units = fuse(order, consumers, new Set([...sums.terms.keys(), ...sums.replaced, ...inputs.keys()]));
+  const units = recompute(
+    fuse(order, consumers, new Set([...sums.terms.keys(), ...sums.replaced, ...inputs.keys()])),
+    consumers,
+    requested,
+  );
   lowering.run(order, units, consumers, targets, requested, sums);
   for (const o of outputs) {
     if (!direct.has(o.node) || !lowering.wroteTarget(o.node))

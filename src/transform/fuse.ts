@@ -29,16 +29,18 @@ export function computeClass(node: Node): ComputeClass {
   if (types.includes('int32')) return 'int';
   return types.includes('float64') ? 'float64' : types.includes('float32') ? 'float32' : 'any';
 }
-const joins = (a: ComputeClass, b: ComputeClass): boolean => a === b || a === 'any' || b === 'any';
+export const joins = (a: ComputeClass, b: ComputeClass): boolean => a === b || a === 'any' || b === 'any';
 
 /** A unit is one instruction's worth of nodes, in topological order; `reductions` only where it is a map. */
 export interface Unit {
   readonly elementwise: Node[];
   readonly reductions: Node[];
+  /** those of `elementwise` that another unit computes as well, and stores if anybody reads them (recompute.ts) */
+  readonly borrowed: ReadonlySet<Node>;
 }
 
 /** Longer chains gain nothing and would not keep their registers in cache. */
-const maxUnit = 96;
+export const maxUnit = 96;
 
 /** A unit in the making. */
 interface Group {
@@ -90,7 +92,7 @@ export function fuse(
 
   const units = new Map<Group, Unit>();
   for (const g of new Set(groups.values()))
-    units.set(g, { elementwise: [...g.nodes].sort((p, q) => p.id - q.id), reductions: [] });
+    units.set(g, { elementwise: [...g.nodes].sort((p, q) => p.id - q.id), reductions: [], borrowed: new Set() });
 
   // Reductions join the unit that makes their operand; all in one unit reduce the same axes.
   const loose: Unit[] = [];
@@ -100,7 +102,7 @@ export function fuse(
     const unit = group && units.get(group);
     const axes = (r: Node): string => (r.attributes as { axes: readonly number[] }).axes.join();
     if (unit && computeClass(n) !== 'int' && unit.reductions.every((r) => axes(r) === axes(n))) unit.reductions.push(n);
-    else loose.push({ elementwise: [], reductions: [n] });
+    else loose.push({ elementwise: [], reductions: [n], borrowed: new Set() });
   }
   return [...units.values(), ...loose];
 }

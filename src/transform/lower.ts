@@ -1,4 +1,5 @@
 /** Nodes → instructions over windows. One class: it holds where each value is, and the steps so far. */
+import { cached } from '../base/cached.js';
 import { InternalError } from '../base/errors.js';
 import type { DType, Node } from '../graph/index.js';
 import { describe, isOp, sizeOf } from '../graph/index.js';
@@ -38,6 +39,8 @@ export interface Target {
   readonly accumulate: boolean;
 }
 
+const noNodes: ReadonlySet<Node> = new Set();
+
 export class Lowering {
   readonly steps: Step[] = [];
   readonly #windows = new Map<Node, Window>();
@@ -69,10 +72,20 @@ export class Lowering {
     this.#targets = targets;
     const jobs: Job[] = [];
     const inUnit = new Set<Node>();
+    const unitsOf = new Map<Node, ReadonlySet<Node>[]>(); // what each unit that computes the node computes
     for (const unit of units) {
-      const nodes = [...unit.elementwise, ...unit.reductions];
-      for (const n of nodes) inUnit.add(n);
-      jobs.push(this.#unitJob(unit, nodes, consumers, requested));
+      const all = new Set([...unit.elementwise, ...unit.reductions]);
+      for (const n of all) {
+        inUnit.add(n);
+        cached(unitsOf, n, () => []).push(all);
+      }
+    }
+    const isRead = (n: Node): boolean =>
+      (consumers.get(n) ?? []).some((c) => (unitsOf.get(c) ?? [noNodes]).some((unit) => !unit.has(n)));
+    for (const unit of units) {
+      const nodes = [...unit.elementwise.filter((n) => !unit.borrowed.has(n)), ...unit.reductions];
+      const results = nodes.filter((n) => requested.has(n) || isRead(n));
+      jobs.push(this.#unitJob(unit, nodes, results));
     }
     for (const node of order) {
       if (
@@ -200,15 +213,9 @@ export class Lowering {
     });
   }
 
-  #unitJob(
-    unit: Unit,
-    nodes: readonly Node[],
-    consumers: ReadonlyMap<Node, readonly Node[]>,
-    requested: { has(n: Node): boolean },
-  ): Job {
-    const inside = new Set(nodes);
-    const needs = nodes.flatMap((n) => n.inputs.filter((x) => !inside.has(x)));
-    const results = nodes.filter((n) => requested.has(n) || (consumers.get(n) ?? []).some((c) => !inside.has(c)));
+  #unitJob(unit: Unit, nodes: readonly Node[], results: readonly Node[]): Job {
+    const inside = new Set([...unit.elementwise, ...unit.reductions]);
+    const needs = [...inside].flatMap((n) => n.inputs.filter((x) => !inside.has(x)));
     return {
       nodes,
       needs,

@@ -122,3 +122,44 @@ describe('units never wait for one another', () => {
     ).not.toThrow();
   });
 });
+
+describe('what is computed again rather than stored', () => {
+  const graph = new Graph();
+  const u = graph.input('u', [4, 3], 'float32'),
+    v = graph.input('v', [4, 3], 'float32');
+  const row = graph.input('b', [3], 'float32');
+  /** the steps that a program takes, and how many values each writes */
+  const written = (...outputs: Node[]): number[] => {
+    const order = reachable(outputs);
+    const inputs = new Map(order.filter((n) => n.op === 'input').map((n) => [n, { binding: 'in' }]));
+    const { program } = compile({
+      inputs,
+      outputs: outputs.map((node, i) => ({ node, binding: 'out', offset: 16 * i })),
+    });
+    return program.instructions.map((i) => (i.kind === 'map' ? i.outputs.length : 1));
+  };
+  const later = (x: Node): Node =>
+    ops.broadcast(ops.reduceSum(ops.dot(x, row, 'ij', 'j', 'i'), [0], true), [4, 3], [0]);
+
+  test('multiples of one sum, read by a later unit', () => {
+    const t = ops.add(
+      ops.dot(u, graph.input('w', [3, 3], 'float32'), 'ij', 'jk', 'ik'),
+      ops.broadcast(row, [4, 3], [1]),
+    );
+    const half = ops.mul(t, 0.5);
+    const scaled = ops.mul(ops.mul(t, 0.7), v);
+    const y = ops.mul(half, scaled);
+    const z = ops.add(ops.mul(half, later(y)), scaled);
+    // the product, y alone, the product of y, its sum, z
+    expect(written(z)).toEqual([1, 1, 1, 1, 1]);
+  });
+  test('not what costs more than reading it', () => {
+    const e = ops.exp(u);
+    const z = ops.mul(e, later(ops.mul(e, v)));
+    expect(written(z)).toEqual([2, 1, 1, 1]);
+  });
+  test('not what is wanted as a result anyway', () => {
+    const s = ops.mul(ops.add(u, v), 2);
+    expect(written(ops.mul(s, later(ops.mul(s, s))), s)).toEqual([2, 1, 1, 1]);
+  });
+});

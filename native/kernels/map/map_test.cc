@@ -186,6 +186,47 @@ TEST(map_of_transposed_views) {
   }
 }
 
+TEST(map_of_operands_shared_along_the_outermost_axis) {
+  std::mt19937_64 rng(6);
+  for (const auto& shape : std::vector<std::vector<int64_t>>{{5, 9000}, {3, 40, 512}, {4, 300, 64}, {2, 150, 3, 40}, {3, 20, 1500}}) {
+    const int rank = static_cast<int>(shape.size());
+    std::vector<std::vector<int>> reductions = {{}, {rank - 1}};
+    if (rank > 2) reductions.push_back({1});
+    if (rank > 3) reductions.push_back({1, 2});
+    for (const auto& axes : reductions) {
+      for (int trial = 0; trial < 6; trial++) {
+        Setup s;
+        s.m.compute = static_cast<DType>(trial % 2);
+        s.m.shape = shape;
+        s.m.reduced_axes = axes;
+        // alone, shared by all, one row for all, one value a row
+        for (int i = 0; i < 4; i++) {
+          View v = dense_view(i, s.m.compute, shape);
+          if (i == 1) v.strides[0] = 0;
+          if (i == 2) for (int d = 0; d < rank - 1; d++) v.strides[static_cast<size_t>(d)] = d == 0 ? v.strides[static_cast<size_t>(rank - 2)] : 0;
+          if (i == 3) v.strides[static_cast<size_t>(rank - 1)] = 0;
+          s.m.inputs.push_back(v);
+          s.add(v, rng);
+        }
+        s.m.code = {{MapOpcode::Max, 0, 1, 0, 0}, {MapOpcode::Min, 4, 2, 0, 0}, {MapOpcode::Max, 5, 3, 0, 0}};
+        for (int o = 0; o < 2; o++) {
+          View v = dense_view(4 + o, s.m.compute, shape);
+          const bool reduce = o == 1 && !axes.empty();
+          if (reduce) for (int axis : axes) v.strides[static_cast<size_t>(axis)] = 0;
+          s.m.outputs.push_back({6 - o, reduce ? static_cast<ReduceKind>(1 + trial % 3) : ReduceKind::None, trial == 5, v});
+          s.add(v, rng);
+        }
+        CHECK(cpu::build_map_plan(s.m)->plan.slices == shape[0]);
+        Workspace ws;
+        ws.threads = 1 + trial % 3;
+        cpu::map(s.m, s.got_bindings.data(), ws);
+        reference::map(s.m, s.want_bindings.data());
+        compare(s, trial);
+      }
+    }
+  }
+}
+
 TEST(map_sums_have_the_same_bits_for_any_thread_count) {
   std::mt19937_64 rng(2);
   for (const auto& [shape, axes] : std::vector<std::pair<std::vector<int64_t>, std::vector<int>>>{

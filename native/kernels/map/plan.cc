@@ -11,8 +11,21 @@ constexpr int64_t kLargestTile = 1024, kSmallestTile = 128;
 constexpr int64_t kCacheBytes = 28 * 1024;  // registers of a tile; leaves room in 32 KB for the views
 constexpr int64_t kMostSegments = 64;       // parts of one reduction, and tiles each has at least
 constexpr int64_t kTilesPerSegment = 16;
+constexpr int64_t kSegmentsOfSlice = 16;    // of a reduction down rows that slices share operands of
+constexpr int64_t kSharedElements = 8192;   // fewer stay in cache whatever the order
+constexpr int64_t kTilesPerVisit = 8;       // long enough for memory to be fetched ahead
 
-
+// Extent of the outermost axis if some operands do not change along it while others do.
+int64_t count_slices(const MapLayout& layout) {
+  const Axes& axes = layout.axes;
+  if (axes.rank() <= layout.column_axes || axes.reduced[0] || axes.count() / axes.size[0] < kSharedElements) return 1;
+  for (const auto& strides : axes.strides) {
+    int64_t walked = 1;
+    for (int d = 1; d < axes.rank(); d++) walked *= strides[d] != 0 ? axes.size[d] : 1;
+    if (strides[0] == 0 && walked >= kSharedElements) return axes.size[0];
+  }
+  return 1;
+}
 
 // Columns, rows, tiles and units, for tiles of about `target` elements.
 void set_extents(TilePlan& p, const MapLayout& layout, int64_t target) {
@@ -20,6 +33,7 @@ void set_extents(TilePlan& p, const MapLayout& layout, int64_t target) {
   const int rank = axes.rank(), split = rank - layout.column_axes;
   p.layout = layout.kind;
   p.total = axes.count();
+  p.slices = count_slices(layout);
   p.columns = 1;
   p.rows = 1;
   p.outer = 1;
@@ -35,20 +49,25 @@ void set_extents(TilePlan& p, const MapLayout& layout, int64_t target) {
     p.rows_per_tile = 1;
   } else {
     p.chunks = 1;
-    p.rows_per_tile = std::min(p.rows, target / p.columns);
+    p.rows_per_tile = std::min(layout.kind == Layout::Down ? p.rows : p.rows / p.slices, target / p.columns);
     p.tile = p.rows_per_tile * p.columns;
   }
   p.segments = 1;
+  const int64_t rows = p.rows / p.slices;  // of one slice
   if (layout.kind == Layout::Plain) {
-    p.units = p.chunks == 1 ? ceil_div(p.total, p.tile) : p.rows * p.chunks;
+    p.slice_units = p.chunks == 1 ? ceil_div(rows, p.rows_per_tile) : rows * p.chunks;
   } else if (layout.kind == Layout::Across) {
     if (p.chunks > 1) p.segments = std::max<int64_t>(1, std::min(p.chunks / kTilesPerSegment, kMostSegments / p.rows));
-    p.units = p.chunks == 1 ? ceil_div(p.rows, p.rows_per_tile) : p.rows * p.segments;
+    p.slice_units = p.chunks == 1 ? ceil_div(rows, p.rows_per_tile) : rows * p.segments;
   } else {
     const int64_t groups = p.outer * p.chunks, steps = ceil_div(p.rows, p.rows_per_tile);
-    p.segments = std::max<int64_t>(1, std::min(steps / kTilesPerSegment, kMostSegments / groups));
-    p.units = groups * p.segments;
+    const int64_t most = std::max(kMostSegments / groups, p.slices > 1 ? kSegmentsOfSlice : 1);
+    p.segments = std::max<int64_t>(1, std::min(steps / kTilesPerSegment, most));
+    p.slice_units = groups / p.slices * p.segments;
   }
+  p.span = p.rows_per_tile == 1 ? p.columns : layout.kind == Layout::Down ? p.rows * p.columns : p.total / p.slices;
+  p.units = p.slices * p.slice_units;
+  p.visit = layout.kind == Layout::Down ? 1 : kTilesPerVisit;
 }
 
 double cost_of(MapOpcode opcode) {
@@ -178,7 +197,7 @@ class Compiler {
     for (int i = 0; i < inputs(); i++) {
       const TileView v = tile_view(m_.inputs[i], layout_.axes.size, layout_.axes.strides[outputs() + i]);
       const bool is_output = std::find(output_reg_.begin(), output_reg_.end(), i) != output_reg_.end();
-      in_place_[i] = registers_[i].live && registers_[i].level == Level::Vector && v.contiguous() &&
+      in_place_[i] = registers_[i].live && registers_[i].level == Level::Vector && v.runs(out_.plan.span) &&
                      v.dtype == m_.compute && !(is_output && outputs() > 1);
       if (in_place_[i]) in_place_last_ = std::max(in_place_last_, registers_[i].last);
     }
@@ -220,7 +239,7 @@ class Compiler {
     for (int o = 0; o < outputs(); o++) {
       const MapOutput& out = m_.outputs[o];
       if (output_reg_[o] != steps_[step].reg || out.accumulate || reduces(o) || out.view.dtype != m_.compute) continue;
-      if (tile_view(out.view, layout_.axes.size, layout_.axes.strides[o]).contiguous()) return o;
+      if (tile_view(out.view, layout_.axes.size, layout_.axes.strides[o]).runs(out_.plan.span)) return o;
     }
     return -1;
   }

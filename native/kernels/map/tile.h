@@ -24,7 +24,8 @@ struct TileView {
   int64_t offset;
   int rank;
   int64_t size[kMaxRank], stride[kMaxRank];
-  bool contiguous() const { return rank == 0 || (rank == 1 && stride[0] == 1); }
+  // Whether the view is runs of consecutive elements, `span` of the index (or a multiple) at a time.
+  bool runs(int64_t span) const { return rank == 0 || (stride[rank - 1] == 1 && size[rank - 1] % span == 0); }
 };
 
 // When a value is computed, and how many elements of it exist.
@@ -34,7 +35,7 @@ struct TileLoad {
   TileView view;
   int slot;
   Level level;
-  bool in_place;   // the slot points into the binding
+  bool in_place;   // the slot points into the binding, where a tile is consecutive
   bool once;       // same contents for every tile (depends on the column only, and tiles are whole rows)
 };
 struct TileOp {
@@ -61,8 +62,12 @@ struct TilePlan {
   int64_t tile;                // elements in a full tile
   int64_t chunks;              // tiles that one row is cut into, 1 if a tile is whole rows
   int64_t rows_per_tile;       // 1 if chunks > 1
+  int64_t span;                // every tile lies within one of the parts of this size that the index is cut into
   int64_t segments;            // parts that each reduction is cut into; depends on sizes only
   int64_t units;               // independent pieces of work
+  // Parts of the index that share operands, such as the vectors of a block sharing what the primal pass left:
+  // units take turns between them, `visit` units of one at a time, so that shared operands are still in cache.
+  int64_t slices, slice_units, visit;
   int slots, tile_slots, scalar_slots;
   const int* slot_tile;        // per slot: index of its tile memory, -1 - i for scalar memory i, or kPointer
   int n_loads, n_ops, n_uniform_ops, n_stores, n_reductions;
@@ -73,6 +78,17 @@ struct TilePlan {
   const double* constants;     // of Constant operations, by destination slot
 };
 constexpr int kPointer = INT32_MIN;
+
+// Which slice the u-th unit belongs to, and which unit of that slice it is.
+struct TileUnit { int64_t slice, index; };
+inline __attribute__((always_inline)) TileUnit tile_unit(const TilePlan& p, int64_t u) {
+  if (p.slices == 1) return {0, u};
+  const int64_t even = p.slice_units / p.visit * p.visit;  // the last visit of each slice is shorter
+  const bool whole = u < even * p.slices;
+  const int64_t first = whole ? u / (p.visit * p.slices) * p.visit : even, length = whole ? p.visit : p.slice_units - even;
+  const int64_t rest = u - first * p.slices;
+  return {rest / length, first + rest % length};
+}
 
 // Bytes of scratch each thread needs, and how it is divided: slot pointers, scalars, tiles, accumulators.
 inline int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }

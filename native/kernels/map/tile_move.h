@@ -44,9 +44,8 @@ struct Walk {
     index[0] = s;
     if (v.rank > 0) at += s * v.stride[0];
   }
-  // Past a run of `count` elements along the last axis.
-  inline __attribute__((always_inline)) void advance(const TileView& v, int64_t count) {
-    int d = v.rank - 1;
+  // Past `count` elements along axis d, the ones inside it being at their beginning.
+  inline __attribute__((always_inline)) void advance(const TileView& v, int d, int64_t count) {
     index[d] += count;
     at += count * v.stride[d];
     while (d > 0 && index[d] == v.size[d]) {
@@ -56,6 +55,9 @@ struct Walk {
     }
   }
 };
+
+// Elements from the base to flattened index s.
+inline int64_t position(const TileView& v, int64_t s) { return v.rank <= 1 ? v.offset + s : Walk(v, s).at; }
 
 // Scalar on purpose: gather instructions are slower than the loads they replace.
 template <class T, class From>
@@ -73,8 +75,18 @@ template <class T, class From> void load_as(const TileView& v, const From* base,
   const int last = v.rank - 1;
   const int64_t stride = v.stride[last], size = v.size[last];
   while (n > 0) {
-    const int64_t left = size - walk.index[last], run = left < n ? left : n;
     const From* from = base + walk.at;
+    if (stride == 0 && last > 0 && walk.index[last] == 0 && n >= size) {  // rows of one value each
+      const int64_t most = n / size, left = v.size[last - 1] - walk.index[last - 1], rows = left < most ? left : most;
+      for (int64_t r = 0; r < rows; r++, from += v.stride[last - 1], out += size) {
+        const T x = convert<T>(*from);
+        for (int64_t i = 0; i < size; i++) out[i] = x;
+      }
+      n -= rows * size;
+      walk.advance(v, last - 1, rows);
+      continue;
+    }
+    const int64_t left = size - walk.index[last], run = left < n ? left : n;
     if (stride == 1) {
       for (int64_t i = 0; i < run; i++) out[i] = convert<T>(from[i]);
     } else if (stride == 0) {
@@ -85,7 +97,7 @@ template <class T, class From> void load_as(const TileView& v, const From* base,
     }
     out += run;
     n -= run;
-    walk.advance(v, run);
+    walk.advance(v, last, run);
   }
 }
 
@@ -123,7 +135,7 @@ template <class T, class To> void store_as(const TileView& v, To* base, int64_t 
     }
     in += run;
     n -= run;
-    walk.advance(*view, run);
+    walk.advance(*view, last, run);
   }
 }
 

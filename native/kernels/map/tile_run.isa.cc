@@ -59,12 +59,12 @@ template <class T> struct Runner {
     for (int i = 0; i < plan.n_loads; i++) {
       const TileLoad& l = plan.loads[i];
       if (l.level == Level::Uniform || l.once) continue;
-      if (l.in_place) slot[l.slot] = static_cast<T*>(bindings[l.view.binding]) + l.view.offset + s;
+      if (l.in_place) slot[l.slot] = static_cast<T*>(bindings[l.view.binding]) + position(l.view, s);
       else load(l.view, bindings[l.view.binding], s, l.level == Level::PerTile ? 1 : n, slot[l.slot]);
     }
     for (int i = 0; i < plan.n_stores; i++) {
       const TileStore& o = plan.stores[i];
-      if (o.direct) slot[o.slot] = static_cast<T*>(bindings[o.view.binding]) + o.view.offset + s;
+      if (o.direct) slot[o.slot] = static_cast<T*>(bindings[o.view.binding]) + position(o.view, s);
     }
     for (int i = 0; i < plan.n_ops; i++) {
       const TileOp& op = plan.ops[i];
@@ -86,23 +86,27 @@ template <class T> struct Runner {
   }
 
   void run_plain(int64_t first, int64_t last) {
-    for (int64_t t = first; t < last; t++) {
+    const int64_t size = plan.total / plan.slices;
+    for (int64_t u = first; u < last; u++) {
+      const auto [slice, t] = tile_unit(plan, u);
       if (plan.chunks == 1) {
         const int64_t s = t * plan.tile;
-        evaluate(s, plan.total - s < plan.tile ? plan.total - s : plan.tile);
+        evaluate(slice * size + s, size - s < plan.tile ? size - s : plan.tile);
       } else {
         const int64_t row = t / plan.chunks, from = chunk_start(t % plan.chunks), to = chunk_start(t % plan.chunks + 1);
-        evaluate(row * plan.columns + from, to - from);
+        evaluate(slice * size + row * plan.columns + from, to - from);
       }
     }
   }
 
   // Whole rows in a tile: unit = tile. Otherwise unit = (row, segment).
   void run_across(int64_t first, int64_t last, double* partials) {
+    const int64_t rows = plan.rows / plan.slices;
     for (int64_t u = first; u < last; u++) {
+      const auto [slice, t] = tile_unit(plan, u);
       if (plan.chunks == 1) {
-        const int64_t row = u * plan.rows_per_tile;
-        const int64_t count = plan.rows - row < plan.rows_per_tile ? plan.rows - row : plan.rows_per_tile;
+        const int64_t start = t * plan.rows_per_tile, row = slice * rows + start;
+        const int64_t count = rows - start < plan.rows_per_tile ? rows - start : plan.rows_per_tile;
         evaluate(row * plan.columns, count * plan.columns);
         reductions([&](int r, const TileStore& o) {
           double* out = results(r);
@@ -111,7 +115,7 @@ template <class T> struct Runner {
         });
         continue;
       }
-      const int64_t row = u / plan.segments, segment = u % plan.segments;
+      const int64_t row = slice * rows + t / plan.segments, segment = t % plan.segments;
       const int64_t from = plan.chunks * segment / plan.segments, to = plan.chunks * (segment + 1) / plan.segments;
       reductions([&](int r, const TileStore& o) { *wide(r) = identity(o.reduce); });
       for (int64_t c = from; c < to; c++) {
@@ -122,7 +126,7 @@ template <class T> struct Runner {
         });
       }
       reductions([&](int r, const TileStore& o) {
-        if (plan.segments > 1) partials[u * plan.n_reductions + r] = *wide(r);
+        if (plan.segments > 1) partials[(row * plan.segments + segment) * plan.n_reductions + r] = *wide(r);
         else store_reduced(o, row, 1, wide(r));
       });
     }
@@ -131,8 +135,9 @@ template <class T> struct Runner {
   // unit = (outer, chunk of columns, segment of rows).
   void run_down(int64_t first, int64_t last, double* partials) {
     for (int64_t u = first; u < last; u++) {
-      const int64_t segment = u % plan.segments, chunk = u / plan.segments % plan.chunks;
-      const int64_t outer = u / plan.segments / plan.chunks;
+      const auto [slice, t] = tile_unit(plan, u);
+      const int64_t segment = t % plan.segments, chunk = t / plan.segments % plan.chunks;
+      const int64_t outer = slice * (plan.outer / plan.slices) + t / plan.segments / plan.chunks;
       const int64_t start = chunk_start(chunk);
       const int64_t width = plan.chunks == 1 ? plan.columns : chunk_start(chunk + 1) - start;
       const int64_t steps = (plan.rows + plan.rows_per_tile - 1) / plan.rows_per_tile;
@@ -143,11 +148,11 @@ template <class T> struct Runner {
         for (int64_t i = 0; i < full; i++) narrow(r)[i] = zero;
         for (int64_t i = 0; i < full; i++) wide(r)[i] = identity(o.reduce);
       });
-      for (int64_t t = from; t < to; t++) {
-        const int64_t row = t * plan.rows_per_tile;
+      for (int64_t step = from; step < to; step++) {
+        const int64_t row = step * plan.rows_per_tile;
         const int64_t count = plan.rows - row < plan.rows_per_tile ? plan.rows - row : plan.rows_per_tile;
         evaluate((outer * plan.rows + row) * plan.columns + start, count * width);
-        const bool flush = (t - from) % kTermsPerFlush == kTermsPerFlush - 1 || t == to - 1;
+        const bool flush = (step - from) % kTermsPerFlush == kTermsPerFlush - 1 || step == to - 1;
         reductions([&](int r, const TileStore& o) {
           join_tile(o.reduce, narrow(r), static_cast<const T*>(slot[o.slot]), count * width);
           if (flush) flush_tile(o.reduce, wide(r), narrow(r), full);
@@ -159,7 +164,8 @@ template <class T> struct Runner {
           for (int64_t i = 0; i < width; i++) sums[i] = join(o.reduce, sums[i], sums[row * width + i]);
         }
         if (plan.segments > 1) {
-          memcpy(partials + (u * plan.n_reductions + r) * plan.tile, sums, static_cast<size_t>(width) * 8);
+          const int64_t part = (outer * plan.chunks + chunk) * plan.segments + segment;
+          memcpy(partials + (part * plan.n_reductions + r) * plan.tile, sums, static_cast<size_t>(width) * 8);
         } else {
           store_reduced(o, outer * plan.columns + start, width, sums);
         }

@@ -163,6 +163,19 @@ void dots(int threads) {
   dot("block, k inside", "bi,kio->bko", {{'b', 256}, {'i', 784}, {'k', 8}, {'o', 512}}, t, threads);
   dot("block gradient", "kbo,bi->koi", {{'b', 256}, {'i', 784}, {'k', 8}, {'o', 512}}, t, threads);
   dot("block, both", "kbi,koi->kbo", {{'b', 256}, {'i', 512}, {'k', 8}, {'o', 512}}, t, threads);
+  // a linear layer of a transformer, k vectors at a time, and its attention (operands split from one projection)
+  for (const auto& [in, out] : {std::pair<int64_t, int64_t>{128, 512}, {512, 128}, {128, 384}, {128, 128}}) {
+    const std::vector<std::pair<char, int64_t>> sizes = {{'k', 8}, {'b', 1024}, {'i', in}, {'o', out}};
+    dot("tokens, tangent of input", "kbi,oi->kbo", sizes, t, threads);
+    dot("tokens, tangent of weight", "bi,koi->kbo", sizes, t, threads);
+    dot("tokens, back", "kbo,oi->kbi", sizes, t, threads);
+    dot("tokens, back by tangent", "bo,koi->kbi", sizes, t, threads);
+    dot("tokens, weight gradient", "kbo,bi->koi", sizes, t, threads);
+    dot("tokens, weight gradient", "bo,kbi->koi", sizes, t, threads);
+  }
+  for (const char* equation : {"kbthd,bshd->kbhts", "bthd,kbshd->kbhts", "bhts,kbshd->kbthd", "kbhts,bshd->kbthd",
+                               "kbthd,bhts->kbshd", "bhts,kbthd->kbshd", "bthd,kbhts->kbshd", "kbhts,bthd->kbshd"})
+    dot("heads", equation, {{'k', 8}, {'b', 16}, {'h', 4}, {'t', 64}, {'s', 64}, {'d', 32}}, t, threads);
   dot("per-sample gradient", "bi,bo->bio", {{'b', 256}, {'i', 128}, {'o', 128}}, t, threads);
   dot("matrix-vector", "ij,j->i", {{'i', 4096}, {'j', 4096}}, t, threads);
   dot("vector-matrix", "ij,i->j", {{'i', 4096}, {'j', 4096}}, t, threads);
