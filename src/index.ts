@@ -18,7 +18,7 @@ export * from './model/loss.js';
 export { type MeanLoss, type MeanLossOptions, meanLoss } from './model/mean-loss.js';
 export type { BuildOptions, Model, ModelInput, ModelOutput, Parameter } from './model/model.js';
 export { type NamedParameters, parameterArrays, withParameters } from './model/with-parameters.js';
-export { loadOnnx as loadModel, writeOnnx } from './onnx/index.js';
+export { type LoadOptions, loadOnnx as loadModel, writeOnnx } from './onnx/index.js';
 export * from './operators/algebra.js';
 export * from './operators/create.js';
 export { type CurvatureName, CurvatureOperator, type MemoryPlan } from './operators/curvature.js';

@@ -25,7 +25,7 @@ export interface Session extends AsyncDisposable {
 }
 
 export async function openSession(path: string, options: ModelOptions & DataOptions): Promise<Session> {
-  const model = await loadOnnx(path);
+  const model = await loadOnnx(path, { fix: options.fix });
   refuseUnsupported(model);
   const data = await openData(options);
   try {

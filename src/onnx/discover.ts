@@ -24,8 +24,8 @@ export interface Discovery {
   readonly problem?: HessiaError;
 }
 
-/** tried one after the other for open axes other than the batch: sequence lengths, then image sizes */
-const openSizes = [16, 64, 224, 256, 8, 128, 1];
+/** tried one after the other for open axes other than the batch: sequence lengths, then image sizes, then audio */
+const openSizes = [16, 64, 224, 256, 8, 128, 1, 512, 4096];
 
 /** tried first, since constants in a file seldom have it by chance */
 const unlikelyBatch = 3;
@@ -41,7 +41,9 @@ function attempts(stated: number | undefined, sizes: readonly number[]): [batch:
 
 export function discover(prepared: Prepared, inputs: readonly InputSpec[]): Discovery {
   const declared = batchOf(inputs);
-  const open = inputs.some((i) => i.dims.some((d, axis) => axis > 0 && typeof d !== 'number' && d !== declared.symbol));
+  const open = inputs.some((i) =>
+    i.dims.some((d, axis) => axis > 0 && typeof d !== 'number' && (d === undefined || d !== declared.symbol)),
+  );
   const sizes = open ? openSizes : [1];
   let problem: HessiaError | undefined;
   for (const [batch, size] of attempts(declared.size, sizes)) {

@@ -25,17 +25,39 @@ export interface ImportedModel extends Model {
   build(options: OnnxBuildOptions): ReadonlyMap<string, Node>;
 }
 
-export async function loadOnnx(path: string): Promise<ImportedModel> {
-  return modelFromOnnx(await readOnnxFile(path), path);
+export interface LoadOptions {
+  /**
+   * Inputs that have one value everywhere, by name (a sampling rate, an initial state): the file is imported as if it
+   * held them, and asks for no data there. Extents that the file leaves open are the batch's.
+   */
+  readonly fix?: Readonly<Record<string, number>> | undefined;
+}
+
+export async function loadOnnx(path: string, options: LoadOptions = {}): Promise<ImportedModel> {
+  return modelFromOnnx(await readOnnxFile(path), path, options);
 }
 
 /** `source` is how messages name the file. */
-export function modelFromOnnx(file: OnnxFile, source: string = file.path): ImportedModel {
+export function modelFromOnnx(
+  file: OnnxFile,
+  source: string = file.path,
+  { fix = {} }: LoadOptions = {},
+): ImportedModel {
   const model = withoutText(file.model);
   refuseDoubles(model, source);
   const nodes = flatten(model);
-  const prepared: Prepared = { model, nodes, candidates: candidatesOf(model, nodes) };
-  const inputs = dataInputs(model).map((i) => inputSpec(i, source));
+  const fixed = new Map(Object.entries(fix));
+  const prepared: Prepared = { model, nodes, candidates: candidatesOf(model, nodes), fixed };
+  const inputs = dataInputs(prepared).map((i) => inputSpec(i, source));
+  for (const [name, value] of fixed) {
+    const known = dataInputs({ model, fixed: new Map() });
+    if (!known.some((i) => i.name === name))
+      throw new InputError(
+        `${source} has no input ${quoted(name)} to fix (it has ${known.map((i) => quoted(i.name)).join(', ')})`,
+      );
+    if (typeof value !== 'number')
+      throw new InputError(`input ${quoted(name)} is fixed at something that is no number`);
+  }
   if (model.graph.outputs.length === 0) throw new InputError(`${source} has no outputs`);
   const unsupported = unsupportedIn(model, nodes);
   const discovery =
@@ -43,7 +65,7 @@ export function modelFromOnnx(file: OnnxFile, source: string = file.path): Impor
   const consumers = consumersOf(nodes);
   const parameter = (c: Candidate): Parameter => parameterOf(c, consumers);
   const names = new Set(discovery.parameters.map((c) => c.name));
-  const fingerprint = once(() => ({ value: fingerprintOf(file) }));
+  const fingerprint = once(() => ({ value: fingerprintOf(file, fixed) }));
   return {
     source,
     inputs: inputs.map(({ name, dtype, dims }) => ({
@@ -172,9 +194,11 @@ function warningsOf(discovery: ReturnType<typeof discover>, inputs: readonly Inp
   return out;
 }
 
-/** of the file's bytes, and of those that it keeps beside it */
-function fingerprintOf({ bytes, model }: OnnxFile): string {
+/** of the file's bytes, of those that it keeps beside it, and of the values of fixed inputs */
+function fingerprintOf({ bytes, model }: OnnxFile, fixed: ReadonlyMap<string, number>): string {
   const hash = createHash('sha256').update(bytes);
+  for (const [name, value] of [...fixed].sort(([a], [b]) => (a < b ? -1 : 1)))
+    hash.update(JSON.stringify([name, value]));
   for (const tensor of allInitializers(model.graph)) {
     if (tensor.payload.kind !== 'external') continue;
     const { data } = tensorArray(tensor);

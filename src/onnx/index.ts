@@ -1,3 +1,3 @@
-export { type ImportedModel, loadOnnx, modelFromOnnx, type OnnxBuildOptions } from './import.js';
+export { type ImportedModel, type LoadOptions, loadOnnx, modelFromOnnx, type OnnxBuildOptions } from './import.js';
 export { type ParameterValues, writeOnnx } from './save.js';
 export { supportedOperators } from './table.js';

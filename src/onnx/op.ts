@@ -175,7 +175,7 @@ export class Op extends AttributeView {
     const known = this.known(i);
     if (known) return known;
     throw new NotConstant(
-      `${what} (${quoted(this.node.inputs[i] ?? '')}) is computed from data or parameters; only constant ones are supported`,
+      `${what} (${quoted(this.node.inputs[i] ?? '')}) is computed from data or parameters; only constant ones are supported (an input can be given one value when the file is loaded: --fix NAME=NUMBER)`,
       this.x(i),
     );
   }

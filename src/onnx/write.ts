@@ -1,18 +1,31 @@
 /** A file, prepared for being written into graphs, and the writing. */
 import { InputError } from '../base/errors.js';
 import { quoted } from '../base/quote.js';
-import type { FloatDType, Graph, Node } from '../graph/index.js';
+import { type FloatDType, type Graph, type Node, sizeOf } from '../graph/index.js';
 import type { Candidate } from './candidates.js';
 import { Interpreter } from './interpreter.js';
 import type { BatchChange } from './op.js';
-import type { OnnxModel, OnnxNode } from './proto/index.js';
-import { computed, fileTensor, parameterTensor, sparseTensor, type Value } from './values.js';
+import type { OnnxModel, OnnxNode, OnnxType } from './proto/index.js';
+import {
+  checkShape,
+  computed,
+  constantTensor,
+  dtypeOf,
+  fileTensor,
+  Known,
+  parameterTensor,
+  sparseTensor,
+  type Tensor,
+  type Value,
+} from './values.js';
 
 export interface Prepared {
   readonly model: OnnxModel;
   /** see flatten.ts */
   readonly nodes: readonly OnnxNode[];
   readonly candidates: readonly Candidate[];
+  /** inputs of the file that have one value everywhere, by name */
+  readonly fixed: ReadonlyMap<string, number>;
 }
 
 export interface Writing {
@@ -37,13 +50,17 @@ export function write(prepared: Prepared, { graph, float, inputs, parameters }: 
     float,
     opsets: opsetImports,
     replaced,
-    batch: batchChange(prepared.model, inputs),
+    batch: batchChange(prepared, inputs),
   });
   for (const tensor of file.initializers)
     interpreter.define(tensor.name, replaced.get(tensor.name) ?? fileTensor(tensor, graph, float));
   for (const sparse of file.sparseInitializers)
     interpreter.define(sparse.values.name, sparseTensor(sparse, graph, float));
-  for (const { name } of dataInputs(prepared.model)) {
+  for (const { name, type } of prepared.model.graph.inputs) {
+    const value = prepared.fixed.get(name);
+    if (value !== undefined) interpreter.define(name, fixedTensor(name, value, type, inputs, graph, float));
+  }
+  for (const { name } of dataInputs(prepared)) {
     const node = inputs.get(name);
     if (!node) throw new InputError(`no value is given for the model's input ${quoted(name)}`);
     interpreter.define(name, computed(node));
@@ -57,8 +74,8 @@ export function write(prepared: Prepared, { graph, float, inputs, parameters }: 
 }
 
 /** The batch size of the first input with axes, where the file states another. */
-function batchChange(model: OnnxModel, inputs: ReadonlyMap<string, Node>): BatchChange | undefined {
-  for (const { name, type } of dataInputs(model)) {
+function batchChange(prepared: Prepared, inputs: ReadonlyMap<string, Node>): BatchChange | undefined {
+  for (const { name, type } of dataInputs(prepared)) {
     const stated = type?.kind === 'tensor' ? type.shape?.[0] : undefined,
       actual = inputs.get(name)?.shape[0];
     if (stated === undefined || actual === undefined) continue;
@@ -67,10 +84,30 @@ function batchChange(model: OnnxModel, inputs: ReadonlyMap<string, Node>): Batch
   return undefined;
 }
 
-/** Files of old exporters list initializers among the inputs, too. */
-export function dataInputs(model: OnnxModel): OnnxModel['graph']['inputs'] {
+/** An input filled with one number; the extents that the file leaves open are the batch. */
+function fixedTensor(
+  name: string,
+  value: number,
+  type: OnnxType | undefined,
+  inputs: ReadonlyMap<string, Node>,
+  graph: Graph,
+  float: FloatDType,
+): Tensor {
+  const dims = type?.kind === 'tensor' ? type.shape : undefined;
+  if (type?.kind !== 'tensor' || dims === undefined)
+    throw new InputError(`input ${quoted(name)} is no tensor of known rank, and cannot be given one value`);
+  const [batch] = [...inputs.values()].find((x) => x.shape.length > 0)?.shape ?? [1];
+  const shape = dims.map((d) => (typeof d === 'number' ? d : (batch as number)));
+  const dtype = dtypeOf(type.elementType, type.elementType === 'float64' ? 'float64' : 'float32');
+  checkShape(shape, `input ${quoted(name)}`);
+  const known = new Known(shape, dtype, new Float64Array(sizeOf(shape)).fill(value));
+  return constantTensor(known, graph, float, `input ${quoted(name)}`);
+}
+
+/** What data are given for. Files of old exporters list initializers among the inputs, too. */
+export function dataInputs({ model, fixed }: Pick<Prepared, 'model' | 'fixed'>): OnnxModel['graph']['inputs'] {
   const stored = new Set(
     [...model.graph.initializers, ...model.graph.sparseInitializers.map((s) => s.values)].map((t) => t.name),
   );
-  return model.graph.inputs.filter((i) => !stored.has(i.name));
+  return model.graph.inputs.filter((i) => !stored.has(i.name) && !fixed.has(i.name));
 }

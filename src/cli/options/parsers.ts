@@ -59,3 +59,12 @@ export function bytes(): Parser<number> {
 export function repeated(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), text];
 }
+
+/** "sr=16000", which may be given again: all names with their numbers. */
+export function assigned(text: string, before: Readonly<Record<string, number>> | undefined): Record<string, number> {
+  const at = text.lastIndexOf('='),
+    number = text.slice(at + 1).trim(),
+    value = number === '' ? Number.NaN : Number(number);
+  if (at < 1 || !Number.isFinite(value)) throw new InvalidArgumentError('It must be NAME=NUMBER.');
+  return { ...before, [text.slice(0, at)]: value };
+}

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import type { CurvatureName } from '../../operators/curvature.js';
 import { lossHelp, lossText } from './loss.js';
-import { bytes, numbers, positiveNumber, repeated, wholeNumber } from './parsers.js';
+import { assigned, bytes, numbers, positiveNumber, repeated, wholeNumber } from './parsers.js';
 
 export interface OutputOptions {
   readonly json?: true;
@@ -13,6 +13,7 @@ export interface OutputOptions {
 export interface ModelOptions extends OutputOptions {
   readonly params?: readonly string[];
   readonly freeze?: readonly string[];
+  readonly fix?: Readonly<Record<string, number>>;
   readonly dtype: 'float32' | 'float64';
   readonly device: 'auto' | 'cpu' | 'cuda';
   readonly threads?: number;
@@ -62,6 +63,9 @@ export function addModelOptions(command: Command): Command {
   command
     .addOption(new Option('--params <glob>', 'only parameters whose names match; may be repeated').argParser(repeated))
     .addOption(new Option('--freeze <glob>', 'not these parameters; may be repeated').argParser(repeated))
+    .addOption(
+      new Option('--fix <name=number>', 'an input that has one value everywhere; may be repeated').argParser(assigned),
+    )
     .addOption(new Option('--dtype <type>', 'precision').choices(['float32', 'float64']).default('float32'))
     .addOption(new Option('--device <device>', 'where to compute').choices(['auto', 'cpu', 'cuda']).default('auto'))
     .addOption(new Option('--threads <n>', 'of the CPU (default: all cores)').argParser(wholeNumber(1, mostThreads)))
