@@ -14,13 +14,26 @@ export type CaseResult =
   | { readonly kind: 'passed'; readonly model: ImportedModel; readonly arrays: Readonly<Record<string, NdArray>> }
   | { readonly kind: 'unsupported' | 'failed'; readonly why: string };
 
-const readTensor = (path: string): OnnxTensor =>
-  decodeTensor(new WireReader(readFileSync(path), path), { model: undefined });
-const numbered = (folder: string, prefix: string): string[] =>
-  readdirSync(folder)
-    .filter((f) => f.startsWith(prefix))
-    .sort((a, b) => Number(a.match(/\d+/)) - Number(b.match(/\d+/)))
-    .map((f) => join(folder, f));
+/** the bytes of a model and of the tensors that go in and come out */
+export interface CaseFiles {
+  readonly name: string;
+  readonly model: Uint8Array;
+  readonly inputs: readonly Uint8Array[];
+  readonly outputs: readonly Uint8Array[];
+}
+const readTensor = (bytes: Uint8Array): OnnxTensor =>
+  decodeTensor(new WireReader(bytes, 'a tensor of the case'), { model: undefined });
+
+export function caseFiles(folder: string): CaseFiles {
+  const data = join(folder, 'test_data_set_0');
+  const numbered = (prefix: string): Uint8Array[] =>
+    readdirSync(data)
+      .filter((f) => f.startsWith(prefix))
+      .sort((a, b) => Number(a.match(/\d+/)) - Number(b.match(/\d+/)))
+      .map((f) => readFileSync(join(data, f)));
+  const model = readFileSync(join(folder, 'model.onnx'));
+  return { name: folder, model, inputs: numbered('input_'), outputs: numbered('output_') };
+}
 
 /** Tensors that the case gives as inputs are constants of the file where `asConstant`. */
 function withConstants(
@@ -32,16 +45,15 @@ function withConstants(
   return { ...model, graph: { ...model.graph, initializers } };
 }
 
-export function runCase(folder: string, tolerance = 1e-4): CaseResult {
-  const model = decodeModel(readFileSync(join(folder, 'model.onnx')));
-  const data = join(folder, 'test_data_set_0');
+export function runCase(files: CaseFiles, tolerance = 1e-4): CaseResult {
+  const model = decodeModel(files.model);
   if ([...model.graph.inputs, ...model.graph.outputs].some((v) => v.type?.kind !== 'tensor'))
     return { kind: 'unsupported', why: 'sequences as inputs or outputs' };
-  const inputs = numbered(data, 'input_').map((path, i) => ({
-    ...readTensor(path),
+  const inputs = files.inputs.map((bytes, i) => ({
+    ...readTensor(bytes),
     name: model.graph.inputs[i]!.name,
   }));
-  const expected = numbered(data, 'output_').map(readTensor);
+  const expected = files.outputs.map(readTensor);
   if ([...inputs, ...expected].some((t) => t.dataType === 'string' || t.dataType.startsWith('complex')))
     return { kind: 'unsupported', why: 'strings or complex numbers' };
   const names = model.graph.outputs.map((o) => o.name);
@@ -52,7 +64,7 @@ export function runCase(folder: string, tolerance = 1e-4): CaseResult {
   }
   const attempt = (asConstant: (t: OnnxTensor) => boolean): Attempt | { readonly unsupported: string } => {
     const changed = withConstants(model, inputs, asConstant);
-    const imported = modelFromOnnx({ path: folder, bytes: new Uint8Array(), model: changed });
+    const imported = modelFromOnnx({ path: files.name, bytes: new Uint8Array(), model: changed });
     if (imported.unsupported.length > 0) return { unsupported: imported.unsupported.join('; ') };
     const arrays: Record<string, NdArray> = Object.fromEntries(
       inputs.map((t) => {

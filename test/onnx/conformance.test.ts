@@ -7,7 +7,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { derivativeFault } from './case-derivatives.js';
-import { type CaseResult, runCase } from './cases.js';
+import { type CaseResult, caseFiles, runCase } from './cases.js';
 
 const root = process.env.HESSIA_ONNX_CASES ?? '/usr/share/libonnx-testdata/data';
 const sets = ['node', 'simple', 'pytorch-operator', 'pytorch-converted'];
@@ -50,7 +50,7 @@ describe.skipIf(installed.length === 0)('ONNX conformance', () => {
   const results = new Map<string, CaseResult>();
 
   test('every case gives what is expected', () => {
-    for (const { set, name } of cases) results.set(`${set}/${name}`, runCase(join(root, set, name)));
+    for (const { set, name } of cases) results.set(`${set}/${name}`, runCase(caseFiles(join(root, set, name))));
     const listed = (key: string): boolean => excluded.some(([pattern]) => pattern.test(key.split('/')[1] as string));
     const failed = [...results].filter(([key, r]) => r.kind !== 'passed' && !listed(key));
     expect(failed.map(([key, r]) => `${key}: ${r.kind === 'passed' ? '' : r.why}`)).toEqual([]);

@@ -26,8 +26,8 @@ const child = join(dirname(fileURLToPath(import.meta.url)), 'child.mjs');
 const deadline = seconds > 0 ? Date.now() + 1000 * seconds : Infinity;
 /** a process gets this many files, then a fresh one takes over */
 const share = 50_000;
-/** no sign of life for this long is a hang: 5 s, and room for a busy machine */
-const patience = 30_000;
+/** no sign of life for this long is a hang: 5 s of work, and room for a machine on which others work, too */
+const patience = { running: 120_000, atTheEnd: 20_000 };
 
 let faults = 0;
 function report(fault) {
@@ -69,8 +69,10 @@ function series(from, to) {
       else if (last !== undefined) at = Number(last);
     });
     const watch = setInterval(() => {
-      if (Date.now() - heard > patience) why = 'hangs';
-      else if (Date.now() > deadline) why = 'time';
+      const silence = Date.now() - heard,
+        over = Date.now() > deadline;
+      if (silence > (over ? patience.atTheEnd : patience.running)) why = 'hangs';
+      else if (over) why = 'time';
       if (why) run.kill('SIGKILL');
     }, 500);
     run.on('close', (status, signal) => {
