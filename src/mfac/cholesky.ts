@@ -75,20 +75,25 @@ export class Cholesky {
     }
     this.#size = n - 1;
     // Row by row, so that memory is read in order: each row takes the rotations of those before it, then makes its own.
+    // A row's rotations wait for one another; four rows at once do not.
     const [c, s] = [new Float64Array(n), new Float64Array(n)];
-    for (let i = p; i < n - 1; i++) {
-      const start = i * capacity;
-      let rest = x[i - p] as number;
-      for (let k = p; k < i; k++) {
-        const a = entries[start + k] as number;
-        entries[start + k] = (c[k] as number) * a + (s[k] as number) * rest;
-        rest = (c[k] as number) * rest - (s[k] as number) * a;
+    for (let i = p; i < n - 1; i += 4) {
+      const rows = Math.min(4, n - 1 - i);
+      if (rows === 4) rotateFour(entries, i * capacity, capacity, x.subarray(i - p, i - p + 4), c, s, p, i);
+      for (let r = i; r < i + rows; r++) {
+        const start = r * capacity;
+        let rest = x[r - p] as number;
+        for (let k = rows === 4 ? i : p; k < r; k++) {
+          const a = entries[start + k] as number;
+          entries[start + k] = (c[k] as number) * a + (s[k] as number) * rest;
+          rest = (c[k] as number) * rest - (s[k] as number) * a;
+        }
+        const l = entries[start + r] as number;
+        const length = Math.sqrt(l * l + rest * rest);
+        entries[start + r] = length;
+        c[r] = l / length;
+        s[r] = rest / length;
       }
-      const l = entries[start + i] as number;
-      const r = Math.hypot(l, rest);
-      entries[start + i] = r;
-      c[i] = l / r;
-      s[i] = rest / r;
     }
   }
 
@@ -131,4 +136,39 @@ export class Cholesky {
       x[i] = sum / (entries[start + i] as number);
     }
   }
+}
+
+/** Rotations from … to−1 of four rows from `start` on; x holds what is left of each. */
+function rotateFour(
+  entries: Float64Array,
+  start: number,
+  stride: number,
+  x: Float64Array,
+  c: Float64Array,
+  s: Float64Array,
+  from: number,
+  to: number,
+): void {
+  let [x0, x1, x2, x3] = x as unknown as [number, number, number, number];
+  const [r0, r1, r2, r3] = [start, start + stride, start + 2 * stride, start + 3 * stride];
+  for (let k = from; k < to; k++) {
+    const ck = c[k] as number;
+    const sk = s[k] as number;
+    const a0 = entries[r0 + k] as number;
+    const a1 = entries[r1 + k] as number;
+    const a2 = entries[r2 + k] as number;
+    const a3 = entries[r3 + k] as number;
+    entries[r0 + k] = ck * a0 + sk * x0;
+    entries[r1 + k] = ck * a1 + sk * x1;
+    entries[r2 + k] = ck * a2 + sk * x2;
+    entries[r3 + k] = ck * a3 + sk * x3;
+    x0 = ck * x0 - sk * a0;
+    x1 = ck * x1 - sk * a1;
+    x2 = ck * x2 - sk * a2;
+    x3 = ck * x3 - sk * a3;
+  }
+  x[0] = x0;
+  x[1] = x1;
+  x[2] = x2;
+  x[3] = x3;
 }
