@@ -87,7 +87,7 @@ function discoverAt(
   if (batchOf(inputs).size === undefined) return { parameters: found.parameters, fixedBatch: onlyThis ? batch : null };
   return {
     parameters: found.parameters,
-    fixedBatch: resizes(prepared, inputs, batch, size, stored.outputs) ? null : batch,
+    fixedBatch: resizes(prepared, inputs, batch, size, found) ? null : batch,
   };
 }
 
@@ -97,12 +97,13 @@ function resizes(
   inputs: readonly InputSpec[],
   batch: number,
   size: number,
-  outputs: readonly Node[],
+  { parameters, outputs }: Trial,
 ): boolean {
   if (inputs.some((i) => i.dims.length > 0 && i.dims[0] !== batch)) return false;
   const other = batch === 3 ? 5 : 3;
   try {
-    const found = trial(prepared, inputs, other, size, []).outputs;
+    // the parameters stay inputs of the graph: as constants their values would be read
+    const found = trial(prepared, inputs, other, size, parameters).outputs;
     return found.every((y, i) => {
       const expected = (outputs[i] as Node).shape.map((d, axis) => (axis === 0 && d === batch ? other : d));
       return y.shape.join() === expected.join();
