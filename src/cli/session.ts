@@ -25,7 +25,7 @@ export interface Session extends AsyncDisposable {
 }
 
 export async function openSession(path: string, options: ModelOptions & DataOptions): Promise<Session> {
-  const model = await loadOnnx(path, { fix: options.fix });
+  const model = await loadOnnx(path, { mode: options.mode, fix: options.fix });
   refuseUnsupported(model);
   const data = await openData(options);
   try {
@@ -33,6 +33,7 @@ export async function openSession(path: string, options: ModelOptions & DataOpti
       batchSize: options.batchSize,
       output: options.modelOutput,
       l2: options.l2,
+      batchCoupled: options.batchCoupled,
     });
     const device = openDeviceFor(options);
     return {

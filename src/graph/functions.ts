@@ -4,6 +4,8 @@
  * Kinks are PyTorch's. Where one branch of a select may overflow, its argument is made harmless first: a derivative
  * multiplies the unselected branch by zero, and ∞·0 would be NaN.
  */
+
+import { InputError } from '../base/errors.js';
 import type { Node } from './node.js';
 import { sizeOf } from './node.js';
 import {
@@ -93,6 +95,25 @@ export function normalise(x: Node, axes: readonly number[], epsilon: number): No
 export function layerNorm(x: Node, axis: number, epsilon: number, scale?: Node, bias?: Node): Node {
   const axes = allAxes(x).slice(normaliseAxis(axis, x.shape.length));
   return affine(normalise(x, axes, epsilon), scale, bias);
+}
+/**
+ * Mean and variance over all axes but axis 1, [channels] each, of this batch (Ioffe and Szegedy 2015): the population's
+ * variance, which divides by the count.
+ */
+export function batchStatistics(x: Node): { mean: Node; variance: Node } {
+  const axes = allAxes(x).filter((a) => a !== 1);
+  return { mean: mean(x, axes), variance: variance(x, axes) };
+}
+/** In training mode each element is 0 with probability `ratio`, else divided by 1 − ratio (Srivastava et al. 2014). */
+export function dropout(x: Node, ratio: number): Node {
+  const kept = dropoutMask(x, ratio);
+  return kept ? mul(x, mul(1 / (1 - ratio), cast(kept, x.dtype))) : x;
+}
+/** which elements stay; undefined where all do */
+export function dropoutMask(x: Node, ratio: number): Node | undefined {
+  if (!(ratio >= 0 && ratio < 1)) throw new InputError(`a dropout ratio must be at least 0 and below 1, not ${ratio}`);
+  const { training } = x.graph;
+  return training && ratio > 0 ? ge(training.noise(x), ratio) : undefined;
 }
 export function rmsNorm(x: Node, axis: number, epsilon: number, scale?: Node): Node {
   const axes = allAxes(x).slice(normaliseAxis(axis, x.shape.length));

@@ -4,6 +4,7 @@ import type { DType, Node, PrimitiveName, Primitives, Shape } from './node.js';
 import { sizeOf } from './node.js';
 import { rules } from './rules.js';
 import { simplify } from './simplify.js';
+import { Training } from './training.js';
 
 /** What a primitive yields: its rule of shapes and types. */
 export interface Signature {
@@ -22,6 +23,7 @@ export class Graph {
   readonly #dataIds = new WeakMap<object, number>();
   readonly #inputs = new Map<string, Node<'input'>>();
   #nextId = 0;
+  #training: Training | undefined;
   #nextData = 0;
   readonly #origins = new Map<Node, Origin>();
   #origin: Origin | undefined;
@@ -79,6 +81,15 @@ export class Graph {
 
   iota(axis: number, shape: Shape): Node {
     return this.#intern('iota', [], { axis }, { shape, dtype: 'int32' });
+  }
+
+  /** what training mode adds; undefined in evaluation mode, which every graph starts in */
+  get training(): Training | undefined {
+    return this.#training;
+  }
+  /** Models in training mode call this before they write themselves. */
+  train(): void {
+    this.#training ??= new Training(this);
   }
 
   /** number of nodes made so far */

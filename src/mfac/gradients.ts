@@ -62,6 +62,7 @@ export class GradientRows {
   async perSample(range: RowRange = {}): Promise<Block> {
     const { objective } = this.execution;
     mustHaveSamples(objective, 'per-sample gradients');
+    await this.execution.refusePerSample('a row per sample');
     return this.#rows(range, objective.samples, 'sample', async (output, from, to, signal) => {
       const { execution } = this;
       await runSamples(execution, { from, to, size: this.#groupSize() }, (group, data) => {

@@ -31,7 +31,15 @@ export function batchGraph(objective: Objective, samples: number, dtype: FloatDT
     places.set(p, { binding: 'parameters', offset: objective.offsets[i] as number });
   });
   let bytes = 0;
-  for (const leaf of [...f.inputs.values(), f.target, f.weight, f.share, own, random]) {
+  for (const leaf of [
+    ...f.inputs.values(),
+    f.target,
+    f.weight,
+    f.share,
+    own,
+    random,
+    ...f.noise.map(({ leaf }) => leaf),
+  ]) {
     if (!leaf) continue;
     places.set(leaf, { binding: 'data', offset: bytes / bytesPerElement[leaf.dtype] });
     bytes = align(bytes + bytesOf(leaf.shape, leaf.dtype));

@@ -19,6 +19,7 @@ import { compile } from '../transform/compile.js';
 import { bytesOf } from '../transform/views.js';
 import type { BatchGraph } from './batch-graph.js';
 import { batchGraph } from './batch-graph.js';
+import { fillNoise } from './noise.js';
 import type { Objective, Survey } from './objective.js';
 import { packBatch } from './pack-batch.js';
 
@@ -34,6 +35,8 @@ export interface ExecutionOptions {
   readonly labels?: LabelDraws | undefined;
   /** where the parameters are instead of at the model's values; stays the caller's */
   readonly parameters?: Block | undefined;
+  /** of dropout in training mode. Default 0 */
+  readonly seed?: number | undefined;
   /** bytes of batches to keep on the device; the rest is read again for each pass */
   readonly dataBudget?: number | undefined;
 }
@@ -49,6 +52,7 @@ export class Execution {
   readonly parameters: Block;
   readonly #ownsParameters: boolean;
   readonly #labels: LabelDraws | undefined;
+  readonly seed: number;
   readonly #dataBudget: number;
   readonly #graphs = new Map<number, BatchGraph>();
   readonly #resident = new Map<number, NativeBuffer>();
@@ -60,12 +64,14 @@ export class Execution {
   readonly #total: number;
   #ahead: { readonly batch: number; readonly bytes: Promise<Uint8Array> } | undefined;
   #latest = -1;
+  #coupled: Promise<boolean> | undefined;
 
   private constructor(objective: Objective, options: ExecutionOptions, survey: Survey) {
     this.objective = objective;
     this.device = options.device;
     this.dtype = options.dtype;
     this.#labels = options.labels;
+    this.seed = options.seed ?? 0;
     this.#dataBudget = options.dataBudget ?? Number.POSITIVE_INFINITY;
     this.#survey = survey;
     this.#total = survey.counts.reduce((a, b) => a + b, 0);
@@ -85,14 +91,44 @@ export class Execution {
   }
 
   /**
-   * Where a sample's output depends on the others of its batch, several batches or padding would change the function.
-   * So the output of sample 0 must be the same among the first batch and among copies of itself.
+   * Where a sample's output depends on the others of its batch, several batches or padding would change the function,
+   * so they are refused unless the objective says that each batch counts on its own.
    */
   async #refuseCoupled(): Promise<void> {
-    const { objective, device, dtype } = this;
+    const { objective } = this;
     const alone = objective.batches === 1 && objective.samplesOf(0) === this.extent(0);
-    if (alone || objective.loss.target === null || objective.batchSize === 1) return;
+    if (alone || objective.perBatch || !(await this.coupled())) return;
+    throw new InputError(
+      `in ${objective.model.source} the samples of a batch influence one another, so that the batches would change the result; ${
+        objective.model.mode === 'train' ? 'load it in mode eval' : 'export it in evaluation mode (model.eval())'
+      }, take all samples as one batch, or let each batch count on its own (--batch-coupled per-batch)`,
+    );
+  }
+  /** Refuses what needs a loss of each sample alone where there is none. */
+  async refusePerSample(what: string): Promise<void> {
+    if (await this.coupled())
+      throw new InputError(
+        `${what} needs the gradient of each sample alone, but in ${this.objective.model.source} the samples of a batch influence one another; ` +
+          (this.objective.model.mode === 'train'
+            ? 'load it in mode eval'
+            : 'export it in evaluation mode (model.eval())'),
+      );
+  }
+
+  /** Whether samples of a batch influence one another. */
+  coupled(): Promise<boolean> {
+    this.#coupled ??= this.#findCoupling();
+    return this.#coupled;
+  }
+  /**
+   * Batch statistics say so themselves. Otherwise the output of sample 0 must be the same among the first batch and
+   * among copies of itself.
+   */
+  async #findCoupling(): Promise<boolean> {
+    const { objective, device, dtype } = this;
     const graph = this.graph(0);
+    if (graph.updates.length > 0) return true;
+    if (objective.loss.target === null || graph.samples === 1) return false;
     const { shape } = graph.output;
     const node = ops.slice(
       graph.output,
@@ -102,7 +138,7 @@ export class Execution {
     const program = this.load(graph, new Map(), [{ node, binding: 'first' }]);
     const buffer = device.allocate(bytesOf(node.shape, dtype));
     const first = async (count: number): Promise<Float64Array> => {
-      const data = this.#upload(await this.#read(0, count));
+      const data = this.#upload(0, await this.#read(0, count), count);
       const attached = this.attachments(program, data);
       attached.set('first', { buffer, byteOffset: 0 });
       program.run(attached, undefined);
@@ -116,11 +152,7 @@ export class Execution {
       const largest = (values: Float64Array): number => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
       const moved = largest(among.map((x, i) => x - (copies[i] as number)));
       // the same instructions on the same numbers: what rounding may do is far below
-      if (moved > (dtype === 'float32' ? 1e-4 : 1e-9) * largest(among))
-        throw new InputError(
-          `in ${objective.model.source} the samples of a batch influence one another, so that the batches would change the result; ` +
-            'export it in evaluation mode (model.eval()), or take all samples as one batch',
-        );
+      return moved > (dtype === 'float32' ? 1e-4 : 1e-9) * largest(among);
     } finally {
       buffer.dispose();
     }
@@ -129,7 +161,8 @@ export class Execution {
   /** Equal where the function, the data, the type and the drawn labels are. */
   async fingerprint(): Promise<string> {
     const { draws, seed } = this.#labels ?? { draws: 0, seed: 0 };
-    return [await this.objective.fingerprint(), this.dtype, `${draws} draws`, `seed ${seed}`].join('|');
+    const noise = this.graph(0).noise.length > 0 ? [`noise ${this.seed}`] : [];
+    return [await this.objective.fingerprint(), this.dtype, `${draws} draws`, `seed ${seed}`, ...noise].join('|');
   }
 
   /** samples that the program for this batch takes, padding included */
@@ -214,12 +247,15 @@ export class Execution {
     });
   }
 
-  #upload(bytes: Uint8Array): NativeBuffer {
+  /** To the device, where random numbers of training mode join them. */
+  #upload(batch: number, bytes: Uint8Array, count = this.objective.samplesOf(batch)): NativeBuffer {
     const buffer = this.device.allocate(bytes.byteLength);
     try {
       this.device.guard(() => {
         this.device.native.write(buffer, 0, bytes);
       });
+      const samples = [[batch * this.objective.batchSize, count]] as const;
+      fillNoise(this.device, this.graph(batch), buffer, { seed: this.seed, step: 0, samples });
     } catch (error) {
       buffer.dispose();
       throw error;
@@ -230,7 +266,7 @@ export class Execution {
   async #bring(batch: number): Promise<NativeBuffer> {
     const ahead = this.#ahead?.batch === batch ? this.#ahead.bytes : undefined;
     if (ahead) this.#ahead = undefined;
-    const buffer = this.#upload(await (ahead ?? this.#read(batch)));
+    const buffer = this.#upload(batch, await (ahead ?? this.#read(batch)));
     // while the data were read, another product may have brought them too, or the operator may have been disposed
     const fits = (this.#resident.size + 1) * buffer.byteLength <= this.#dataBudget;
     if (fits && !this.#disposed && !this.#resident.has(batch)) this.#resident.set(batch, buffer);

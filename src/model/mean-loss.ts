@@ -17,7 +17,14 @@ export interface MeanLossOptions {
    * and the Hessian and Gauss–Newton matrix λI (PyTorch's weight_decay). The Fishers, which are of labels, do not. Default 0.
    */
   readonly l2?: number | undefined;
+  /**
+   * What several batches mean where samples of a batch influence one another (BatchNormalization in mode 'train'):
+   * 'refuse' (default), or 'per-batch', each with its own statistics and the last at its own size. Then the batch size is
+   * part of the function.
+   */
+  readonly batchCoupled?: BatchCoupled | undefined;
 }
+export type BatchCoupled = 'refuse' | 'per-batch';
 
 /** The mean loss of a model over data, as a function of parameters yet to be chosen. */
 export interface MeanLoss extends MeanLossOptions {

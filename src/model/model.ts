@@ -36,6 +36,9 @@ export interface BuildOptions {
   readonly also?: readonly string[];
 }
 
+/** 'train': BatchNormalization with the batch's own statistics, and dropout. */
+export type Mode = 'eval' | 'train';
+
 export interface Model {
   /** where it came from, for messages and fingerprints */
   readonly source: string;
@@ -55,6 +58,8 @@ export interface Model {
   readonly warnings: readonly string[];
   /** stable over runs: hash of the file's bytes */
   readonly fingerprint: string;
-  /** Writes the model into the graph; returns its outputs by name. */
+  /** default 'eval' */
+  readonly mode?: Mode | undefined;
+  /** Writes the model into the graph; returns its outputs by name. In mode 'train' the graph is put into training mode. */
   build(options: BuildOptions): ReadonlyMap<string, Node>;
 }

@@ -10,11 +10,12 @@ import type { ArraySpec, Batch, Dataset } from '../data/dataset.js';
 import { fitSampleShape } from '../data/index.js';
 import { batchesOf, DataSurvey } from '../data/survey.js';
 import { targetAsInput } from '../data/target-as-input.js';
-import type { FloatDType, Node, Shape } from '../graph/index.js';
+import type { BufferUpdate, FloatDType, Node, Shape } from '../graph/index.js';
 import { Graph, isFloat, ops, sizeOf } from '../graph/index.js';
 import type { BoundLoss, Loss } from './loss.js';
 import type { MeanLoss } from './mean-loss.js';
 import type { Model, Parameter } from './model.js';
+import { type NoiseLeaf, noiseOf } from './noise.js';
 
 export interface ParameterChoice {
   /** patterns of parameters to differentiate (all if none) and to leave out */
@@ -37,6 +38,10 @@ export interface Formulation {
   readonly loss: Node;
   /** this batch's share of the regularisation, [], the shares of all batches summing to 1; null where nothing reads it */
   readonly share: Node | null;
+  /** random numbers of training mode */
+  readonly noise: readonly NoiseLeaf[];
+  /** buffers that a training step changes */
+  readonly updates: readonly BufferUpdate[];
   /** λ times that share; null without regularisation */
   readonly ridge: Node | null;
 }
@@ -58,6 +63,8 @@ export class Objective {
   /** where each parameter starts in a vector of all of them */
   readonly offsets: readonly number[];
   readonly dimension: number;
+  /** whether batches whose samples influence one another count each on its own */
+  readonly perBatch: boolean;
   /** λ of (λ/2)‖θ‖² */
   readonly l2: number;
   /** the value the loss reads, or that is the loss */
@@ -67,11 +74,17 @@ export class Objective {
   readonly #inputs: ReadonlyMap<string, InputArray>;
   #survey: Promise<Survey> | undefined;
 
-  constructor({ model, loss, data, samples, batchSize, output, l2 = 0 }: MeanLoss, choice: ParameterChoice = {}) {
+  constructor(
+    { model, loss, data, samples, batchSize, output, l2 = 0, batchCoupled = 'refuse' }: MeanLoss,
+    choice: ParameterChoice = {},
+  ) {
     this.model = model;
     this.loss = loss;
     if (!(l2 >= 0 && Number.isFinite(l2))) throw new InputError(`l2 must be a finite number of at least 0, not ${l2}`);
     this.l2 = l2;
+    if (batchCoupled !== 'refuse' && batchCoupled !== 'per-batch')
+      throw new InputError(`batchCoupled must be refuse or per-batch, not ${String(batchCoupled)}`);
+    this.perBatch = batchCoupled === 'per-batch';
     // A model that ends in its own loss takes the targets as an input.
     const asInput = loss.target === null && data.target && model.inputs.some((i) => i.name === 'target');
     this.data = asInput ? targetAsInput(data) : data;
@@ -100,6 +113,10 @@ export class Objective {
     this.samples = takeSamples(samples, data.samples);
     this.batchSize = chooseBatch(batchSize, model, this.samples);
     const scalar = loss.target === null;
+    if (this.perBatch && model.fixedBatch !== null && this.samples % model.fixedBatch !== 0)
+      throw new InputError(
+        `${model.source} takes batches of ${model.fixedBatch} alone, and per-batch means that none is filled up; choose a multiple of ${model.fixedBatch} samples, not ${this.samples}`,
+      );
     this.#output = chooseOutput(model, scalar ? undefined : output);
     this.#inner = scalar ? output : undefined;
     this.#inputs = matchInputs(model, this.data);
@@ -123,6 +140,8 @@ export class Objective {
       this.#output,
       this.#inner,
       names,
+      model.mode ?? 'eval',
+      this.perBatch ? `batches of ${this.batchSize}` : '',
     ];
     return parts.join('|');
   }
@@ -131,7 +150,7 @@ export class Objective {
   }
   /** whether a short last batch is filled up with zero-weight samples */
   get pads(): boolean {
-    return this.loss.target !== null;
+    return this.loss.target !== null && !this.perBatch;
   }
   samplesOf(batch: number): number {
     return Math.min(this.batchSize, this.samples - batch * this.batchSize);
@@ -155,6 +174,10 @@ export class Objective {
     const named = new Map(this.parameters.map((p, i) => [p.name, parameters[i] as Node]));
     const also = this.#inner === undefined ? [] : [this.#inner];
     const values = this.model.build({ graph, dtype, inputs, parameters: named, also });
+    const trained = {
+      noise: noiseOf(graph, samples, inputs.values(), this.model.source),
+      updates: graph.training?.updates ?? [],
+    };
     const output = values.get(this.#output);
     if (!output) throw new InputError(`${this.model.source} has no output '${this.#output}'`);
     if (!isFloat(output.dtype))
@@ -162,7 +185,7 @@ export class Objective {
     if (this.loss.target === null) {
       const inner = this.#inner === undefined ? output : values.get(this.#inner);
       if (!inner) throw new InputError(`${this.model.source} has no value '${this.#inner}'`);
-      return { ...this.#scalar(graph, samples, parameters, inputs, output), output: inner };
+      return { ...this.#scalar({ graph, samples, parameters, inputs, output, ...trained }), output: inner };
     }
     if (output.shape[0] !== samples)
       throw new ShapeError(
@@ -179,21 +202,21 @@ export class Objective {
     const loss = ops.reduceSum(ops.mul(weight, bound.terms(output, target)));
     const share = this.l2 === 0 ? null : graph.input('share', [], dtype);
     return this.#regularised(
-      { graph, samples, parameters, inputs, target, weight, output, bound, loss, share, ridge: null },
+      { graph, samples, parameters, inputs, target, weight, output, bound, loss, share, ...trained, ridge: null },
       share,
     );
   }
 
-  #scalar(graph: Graph, samples: number, parameters: Node[], inputs: Map<string, Node>, output: Node): Formulation {
+  #scalar(
+    written: Pick<Formulation, 'graph' | 'samples' | 'parameters' | 'inputs' | 'output' | 'noise' | 'updates'>,
+  ): Formulation {
+    const { graph, output } = written;
     if (sizeOf(output.shape) !== 1)
       throw new ShapeError(`--loss output needs a scalar output, but '${this.#output}' has shape [${output.shape}]`);
     const weight = graph.input('weight', [], output.dtype);
     const bound = this.loss.bind(output.shape, []);
     const loss = ops.mul(weight, ops.reshape(output, []));
-    return this.#regularised(
-      { graph, samples, parameters, inputs, target: null, weight, output, bound, loss, share: null, ridge: null },
-      weight,
-    );
+    return this.#regularised({ ...written, target: null, weight, bound, loss, share: null, ridge: null }, weight);
   }
 
   /** with this share of (λ/2)‖θ‖² */

@@ -22,9 +22,11 @@ interface SampleLeaf {
   readonly node: Node;
   /** elements, from the start of the batch's data */
   readonly offset: number;
+  /** false: one array for all samples */
+  readonly perSample: boolean;
 }
 
-/** The arrays of a batch that are indexed by samples, and where they lie in its data. */
+/** The arrays of a batch that a sample's loss reads, and where they lie in its data. */
 function sampleLeaves(graph: BatchGraph): SampleLeaf[] {
   const named: [string, Node | null][] = [
     ...[...graph.inputs].map(([name, node]): [string, Node] => [`input/${name}`, node]),
@@ -33,10 +35,14 @@ function sampleLeaves(graph: BatchGraph): SampleLeaf[] {
     ['own', graph.own],
     // [draws, samples, …]: indexed by samples where there is one draw
     ['random', graph.random?.shape[0] === 1 ? graph.random : null],
+    ...graph.noise.map(({ leaf }, k): [string, Node] => [`noise/${k}`, leaf]),
   ];
+  const shared = new Set(graph.noise.filter((n) => !n.perSample).map(({ leaf }) => leaf));
   return named.flatMap(([key, node]) => {
     const offset = node && graph.places.get(node)?.offset;
-    return node && offset !== null && offset !== undefined ? [{ key: `sample/${key}`, node, offset }] : [];
+    return node && offset !== null && offset !== undefined
+      ? [{ key: `sample/${key}`, node, offset, perSample: !shared.has(node) }]
+      : [];
   });
 }
 
@@ -59,7 +65,11 @@ export function stackSamples(
   const inputs = new Map<Node, Placement>();
   for (const p of one.parameters) inputs.set(p, one.places.get(p) as Placement);
   const leaves = new Map<Node, Node>();
-  for (const { key, node } of sampleLeaves(one)) {
+  for (const { key, node, perSample } of sampleLeaves(one)) {
+    if (!perSample) {
+      inputs.set(node, { binding: key });
+      continue;
+    }
     const stacked = node.graph.input(`${key} of ${k}`, [k, ...node.shape], node.dtype);
     leaves.set(node, stacked);
     inputs.set(stacked, { binding: key });
@@ -84,9 +94,9 @@ export function attachSamples(
   data: NativeBuffer,
   first: number,
 ): void {
-  for (const { key, node, offset } of sampleLeaves(graph)) {
-    const perSample = sizeOf(node.shape) / graph.samples;
-    attached.set(key, { buffer: data, byteOffset: (offset + first * perSample) * bytesPerElement[node.dtype] });
+  for (const { key, node, offset, perSample } of sampleLeaves(graph)) {
+    const each = perSample ? sizeOf(node.shape) / graph.samples : 0;
+    attached.set(key, { buffer: data, byteOffset: (offset + first * each) * bytesPerElement[node.dtype] });
   }
 }
 

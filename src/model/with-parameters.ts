@@ -42,9 +42,9 @@ export function withParameters(model: Model, values: NamedParameters<ArrayInput>
     return { ...p, values: () => (array.dtype === 'float64' ? array.data : toFloat32(array)) };
   });
   let fingerprint: string | undefined;
-  const { source, inputs, outputs, buffers, operators, unsupported, fixedBatch, warnings } = model;
+  const { source, inputs, outputs, buffers, operators, unsupported, fixedBatch, warnings, mode } = model;
   return {
-    ...{ source, inputs, outputs, buffers, operators, unsupported, fixedBatch, warnings },
+    ...{ source, inputs, outputs, buffers, operators, unsupported, fixedBatch, warnings, mode },
     parameters,
     get fingerprint() {
       fingerprint ??= digest(model, parameters);

@@ -4,7 +4,7 @@ import { toFloat32 } from '../base/convert.js';
 import { InputError, UnsupportedError } from '../base/errors.js';
 import { quoted } from '../base/quote.js';
 import type { Node } from '../graph/index.js';
-import type { BuildOptions, Model, Parameter } from '../model/model.js';
+import type { BuildOptions, Mode, Model, Parameter } from '../model/model.js';
 import { type Candidate, candidatesOf, consumersOf } from './candidates.js';
 import { discover, type InputSpec, plausible } from './discover.js';
 import { allInitializers, allNodes, flatten } from './flatten.js';
@@ -31,6 +31,8 @@ export interface LoadOptions {
    * held them, and asks for no data there. Extents that the file leaves open are the batch's.
    */
   readonly fix?: Readonly<Record<string, number>> | undefined;
+  /** 'train': batch statistics and dropout, whatever mode the file was exported in. Default 'eval' */
+  readonly mode?: Mode | undefined;
 }
 
 export async function loadOnnx(path: string, options: LoadOptions = {}): Promise<ImportedModel> {
@@ -41,13 +43,14 @@ export async function loadOnnx(path: string, options: LoadOptions = {}): Promise
 export function modelFromOnnx(
   file: OnnxFile,
   source: string = file.path,
-  { fix = {} }: LoadOptions = {},
+  { mode = 'eval', fix = {} }: LoadOptions = {},
 ): ImportedModel {
+  if (mode !== 'eval' && mode !== 'train') throw new InputError(`mode must be eval or train, not ${String(mode)}`);
   const model = withoutText(file.model);
   refuseDoubles(model, source);
   const nodes = flatten(model);
   const fixed = new Map(Object.entries(fix));
-  const prepared: Prepared = { model, nodes, candidates: candidatesOf(model, nodes), fixed };
+  const prepared: Prepared = { model, nodes, candidates: candidatesOf(model, nodes), fixed, mode };
   const inputs = dataInputs(prepared).map((i) => inputSpec(i, source));
   for (const [name, value] of fixed) {
     const known = dataInputs({ model, fixed: new Map() });
@@ -59,7 +62,7 @@ export function modelFromOnnx(
       throw new InputError(`input ${quoted(name)} is fixed at something that is no number`);
   }
   if (model.graph.outputs.length === 0) throw new InputError(`${source} has no outputs`);
-  const unsupported = unsupportedIn(model, nodes);
+  const unsupported = unsupportedIn(model, nodes, mode);
   const discovery =
     unsupported.length > 0 ? { parameters: plausible(prepared), fixedBatch: null } : discover(prepared, inputs);
   const consumers = consumersOf(nodes);
@@ -68,6 +71,7 @@ export function modelFromOnnx(
   const fingerprint = once(() => ({ value: fingerprintOf(file, fixed) }));
   return {
     source,
+    mode,
     inputs: inputs.map(({ name, dtype, dims }) => ({
       name,
       dtype,

@@ -1,3 +1,4 @@
+export { requireBatchNorm } from './batch-norm.js';
 export { type ImportedModel, type LoadOptions, loadOnnx, modelFromOnnx, type OnnxBuildOptions } from './import.js';
 export { type ParameterValues, writeOnnx } from './save.js';
 export { supportedOperators } from './table.js';

@@ -3,6 +3,7 @@ import { InputError, UnsupportedError } from '../base/errors.js';
 import { quoted } from '../base/quote.js';
 import type { DType, Graph, Node, Shape } from '../graph/index.js';
 import { describe, isFloat } from '../graph/index.js';
+import type { Mode } from '../model/model.js';
 import type { OnnxDataType, OnnxGraph, OnnxNode, OnnxSparseTensor, OnnxTensor } from './proto/index.js';
 import { onnxDataTypes } from './proto/index.js';
 import type { Known, Sequence, Tensor, Value } from './values.js';
@@ -14,7 +15,7 @@ export interface OpRule {
   /** the node's outputs, one or a list */
   build(op: Op): Result | readonly Result[];
   /** why this use of the operator is not supported; asked of every node before any work */
-  refuse?(node: AttributeView): string | undefined;
+  refuse?(node: AttributeView, mode: Mode): string | undefined;
   /** what of the operator is not supported, for docs/onnx-support.md */
   readonly limits?: string;
   /** Types not fitting for evaluation at import (control flow) see the values themselves. */

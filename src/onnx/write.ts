@@ -2,6 +2,7 @@
 import { InputError } from '../base/errors.js';
 import { quoted } from '../base/quote.js';
 import { type FloatDType, type Graph, type Node, sizeOf } from '../graph/index.js';
+import type { Mode } from '../model/model.js';
 import type { Candidate } from './candidates.js';
 import { Interpreter } from './interpreter.js';
 import type { BatchChange } from './op.js';
@@ -26,6 +27,7 @@ export interface Prepared {
   readonly candidates: readonly Candidate[];
   /** inputs of the file that have one value everywhere, by name */
   readonly fixed: ReadonlyMap<string, number>;
+  readonly mode: Mode;
 }
 
 export interface Writing {
@@ -38,6 +40,7 @@ export interface Writing {
 
 /** Writes the model; the values of any names can then be asked for. */
 export function write(prepared: Prepared, { graph, float, inputs, parameters }: Writing): (name: string) => Node {
+  if (prepared.mode === 'train') graph.train();
   const replaced = new Map<string, Value>();
   for (const { name, tensor, origin } of prepared.candidates) {
     const node = parameters.get(name);

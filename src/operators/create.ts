@@ -25,7 +25,7 @@ export interface CurvatureOptions extends ParameterChoice {
   readonly memory?: number | string | undefined;
   /** products at a time, where memory allows; absent: as many as gain from it */
   readonly block?: number | undefined;
-  /** of drawn labels ('fisher'); default 0 */
+  /** of drawn labels ('fisher') and of dropout in mode 'train'; default 0 */
   readonly seed?: number | undefined;
   /** labels drawn per position ('fisher'); default 1 */
   readonly fisherSamples?: number | undefined;
@@ -60,6 +60,7 @@ export function execute(
     device: deviceOf(options),
     dtype,
     labels,
+    seed: options.seed,
     dataBudget: 0.2 * budget,
   });
 }
@@ -86,6 +87,7 @@ export async function curvature(
     name === 'fisher' ? { draws: fisherSamples, seed } : undefined,
   );
   try {
+    if (name === 'empirical-fisher') await execution.refusePerSample('the empirical Fisher matrix');
     return await CurvatureOperator.create(name, execution, { memory, block });
   } catch (error) {
     execution.dispose();

@@ -6,17 +6,23 @@
  *
  * Everything is compiled at the first step of a size; from then on a step gathers its samples, writes them to the device
  * and runs one program. Parameters and gradient stay where they are. A batch short of samples is filled up with weight 0.
+ *
+ * A model in mode 'train' is stepped by each batch's own statistics, at its own size, and its running statistics follow:
+ * running ← momentum·running + (1 − momentum)·batch. Dropout draws anew at every step.
  */
 import { cached } from '../base/cached.js';
 import { ComputationError, InputError } from '../base/errors.js';
 import type { Batch } from '../data/dataset.js';
 import { gather } from '../data/gather.js';
+import { runs } from '../data/source.js';
 import type { Block } from '../device/block.js';
 import type { NativeBuffer } from '../device/native.js';
 import type { LoadedProgram } from '../device/program.js';
+import { type BufferUpdate, sizeOf } from '../graph/index.js';
 import type { BatchGraph } from '../model/batch-graph.js';
 import type { Execution } from '../model/execution.js';
 import type { MeanLoss } from '../model/mean-loss.js';
+import { fillNoise } from '../model/noise.js';
 import { packBatch } from '../model/pack-batch.js';
 import { bytesPerElement } from '../program/format.js';
 import type { OutputPlacement } from '../transform/compile.js';
@@ -27,6 +33,8 @@ import { checkInterrupted } from './linear-operator.js';
 export interface StepOptions {
   /** the samples of the next step, read while this one computes; hand the same array to that step */
   readonly ahead?: ArrayLike<number> | undefined;
+  /** which draws of dropout are used; by default counts the steps, from 0 */
+  readonly step?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 export interface StepResult {
@@ -36,6 +44,13 @@ export interface StepResult {
   readonly gradient: Block;
 }
 
+/** One buffer's share in the statistics that a step computes, and where it is kept. */
+interface Kept {
+  readonly keep: number;
+  readonly batch: Block;
+  readonly running: Block;
+}
+
 /** What one size of batch needs on the device, kept from step to step. */
 interface Prepared {
   readonly graph: BatchGraph;
@@ -43,6 +58,9 @@ interface Prepared {
   readonly data: NativeBuffer;
   /** where a batch is put together before it is written */
   readonly staging: ArrayBuffer;
+  /** this batch's, one after another */
+  readonly statistics: Block | undefined;
+  readonly kept: readonly Kept[];
 }
 
 export class TrainingStep {
@@ -55,6 +73,8 @@ export class TrainingStep {
   readonly #gradient: Block;
   readonly #loss: NativeBuffer;
   readonly #prepared = new Map<number, Prepared>();
+  readonly #buffers = new Map<string, Block>();
+  #step = 0;
   #ahead: { readonly samples: ArrayLike<number>; readonly batch: Promise<Batch> } | undefined;
 
   private constructor(execution: Execution, counts: Float64Array) {
@@ -71,7 +91,9 @@ export class TrainingStep {
 
   /** For minibatches of at most `f.batchSize` of the data's samples. Throws InputError as operators do. */
   static async create(f: MeanLoss, options: CurvatureOptions = {}): Promise<TrainingStep> {
-    const execution = await execute(f, options);
+    // in training a batch is what it is, not a part of a mean over all data
+    const stepped: MeanLoss = f.model.mode === 'train' ? { ...f, batchCoupled: 'per-batch' } : f;
+    const execution = await execute(stepped, options);
     try {
       return new TrainingStep(execution, (await execution.objective.survey()).counts);
     } catch (error) {
@@ -85,7 +107,7 @@ export class TrainingStep {
    * on the device. Resolves when the loss is there; steps must not overlap. Throws InputError for samples that are not
    * there or more than `batchSize`, ComputationError for a loss that is not finite.
    */
-  async step(samples: ArrayLike<number>, { ahead, signal }: StepOptions = {}): Promise<StepResult> {
+  async step(samples: ArrayLike<number>, { ahead, step = this.#step, signal }: StepOptions = {}): Promise<StepResult> {
     checkInterrupted(signal);
     if (samples.length > this.batchSize)
       throw new InputError(`a step of ${samples.length} samples, where batchSize is ${this.batchSize}`);
@@ -93,7 +115,7 @@ export class TrainingStep {
     const { device, dtype, objective } = execution;
     const batch = await this.#read(samples);
     this.#ahead = ahead && { samples: ahead, batch: this.#start(ahead) };
-    const { program, graph, data, staging } = this.#prepare(samples.length);
+    const { program, graph, data, staging, statistics, kept } = this.#prepare(samples.length);
     const counts = Float64Array.from(samples, (s) => this.#counts[s] as number);
     const terms = counts.reduce((a, b) => a + b, 0);
     const bytes = packBatch(
@@ -113,10 +135,14 @@ export class TrainingStep {
     device.guard(() => {
       device.native.write(data, 0, bytes);
     });
+    fillNoise(device, graph, data, { seed: execution.seed, step, samples: runs(samples) });
     const attached = execution.attachments(program, data);
     attached.set('loss', { buffer: this.#loss, byteOffset: 0 });
     attached.set('gradient', this.#gradient);
+    if (statistics) attached.set('statistics', statistics);
     program.run(attached, signal);
+    for (const { keep, batch: value, running } of kept) running.addScaled(1 - keep, value, keep);
+    this.#step = step + 1;
     const value = dtype === 'float32' ? new Float32Array(1) : new Float64Array(1);
     await device.guardAsync(() => device.native.read(this.#loss, 0, value));
     const loss = value[0] as number;
@@ -137,6 +163,26 @@ export class TrainingStep {
         return [p.name, all.slice(from, offsets[i + 1] ?? all.length)];
       }),
     );
+  }
+
+  /**
+   * The running statistics by name, in float64: buffers of the model that steps change in mode 'train', as `writeOnnx`
+   * takes them besides the parameters.
+   */
+  async buffers(): Promise<Record<string, Float64Array>> {
+    this.#prepare(this.batchSize);
+    const read = [...this.#buffers].map(async ([name, block]) => [name, await block.readFloat64()] as const);
+    return Object.fromEntries(await Promise.all(read));
+  }
+
+  /** Puts running statistics back that `buffers` gave. Throws InputError for a name that is not there. */
+  restore(buffers: Readonly<Record<string, ArrayLike<number>>>): void {
+    this.#prepare(this.batchSize);
+    for (const [name, values] of Object.entries(buffers)) {
+      const block = this.#buffers.get(name);
+      if (!block) throw new InputError(`${this.execution.objective.model.source} updates no buffer '${name}'`);
+      block.write(values);
+    }
   }
 
   #read(samples: ArrayLike<number>): Promise<Batch> {
@@ -160,14 +206,48 @@ export class TrainingStep {
       gradient(graph.loss, graph.parameters).forEach((node, i) => {
         if (node) outputs.push({ node, binding: 'gradient', offset: objective.offsets[i] as number });
       });
+      let size = 0;
+      const places = graph.updates.map(({ value }) => {
+        const from = size;
+        outputs.push({ node: value, binding: 'statistics', offset: from });
+        size += sizeOf(value.shape);
+        return [from, size] as const;
+      });
       const program = execution.load(graph, new Map(), outputs);
+      const { device, dtype } = execution;
+      const statistics = size > 0 ? device.block(dtype, size, 1) : undefined;
+      const kept = graph.updates.map((update, i): Kept => {
+        const [from, to] = places[i] as readonly [number, number];
+        return { keep: update.keep, batch: (statistics as Block).elements(from, to), running: this.#running(update) };
+      });
       const { dataBytes } = graph;
-      return { graph, program, data: execution.device.allocate(dataBytes), staging: new ArrayBuffer(dataBytes) };
+      return {
+        graph,
+        program,
+        data: device.allocate(dataBytes),
+        staging: new ArrayBuffer(dataBytes),
+        statistics,
+        kept,
+      };
+    });
+  }
+  /** a buffer on the device, shared by all sizes of batches (and by layers that share it) */
+  #running({ buffer, initial }: BufferUpdate): Block {
+    return cached(this.#buffers, buffer, () => {
+      const { device, dtype } = this.execution;
+      const block = device.block(dtype, initial.length, 1);
+      block.write(initial);
+      return block;
     });
   }
 
   dispose(): void {
-    for (const { data } of this.#prepared.values()) data.dispose();
+    for (const { data, statistics, kept } of this.#prepared.values()) {
+      data.dispose();
+      statistics?.dispose();
+      for (const { batch } of kept) batch.dispose();
+    }
+    for (const block of this.#buffers.values()) block.dispose();
     this.#gradient.dispose();
     this.#loss.dispose();
     this.execution.dispose();

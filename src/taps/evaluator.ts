@@ -116,6 +116,7 @@ export class LayerTaps {
     const execution = await execute(f, { ...options, memory }, labels === 'sampled' ? { draws: 1, seed } : undefined);
     try {
       mustHaveSamples(execution.objective, 'layer taps');
+      await execution.refusePerSample('a list of layer taps');
       const { counts } = await execution.objective.survey();
       const terms = counts.reduce((a, b) => a + b, 0);
       return new LayerTaps(execution, terms, 0.5 * memory, options);

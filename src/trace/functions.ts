@@ -7,7 +7,7 @@
  */
 import { ShapeError } from '../base/errors.js';
 import * as f from '../graph/functions.js';
-import { isFloat, type Node, ops, type Shape, sizeOf } from '../graph/index.js';
+import { isFloat, isOp, type Node, ops, type Shape, sizeOf } from '../graph/index.js';
 
 /** a value's type and shape for messages: "float32[8, 3, 32, 32]" */
 export const typed = (x: Node): string => `${x.dtype}[${x.shape.join(', ')}]`;
@@ -62,12 +62,21 @@ export function layerNorm(
 }
 
 export interface BatchNormOptions extends NormOptions {
-  /** running statistics, [channels]; constants in evaluation mode */
+  /** running statistics, [channels] */
   readonly mean: Node;
   readonly variance: Node;
+  /** μ of running ← μ·running + (1 − μ)·batch, in mode 'train'; default 0.9, which is PyTorch's 0.1 */
+  readonly momentum?: number | undefined;
+  /** of the buffers NAME.running_mean and NAME.running_var; default batchNorm0, batchNorm1, … in order of calls */
+  readonly name?: string | undefined;
 }
-/** (x − mean)/√(variance + ε) · scale + bias along axis 1, with given statistics (evaluation mode). */
-export function batchNorm(x: Node, { mean, variance, scale, bias, epsilon = 1e-5 }: BatchNormOptions): Node {
+/**
+ * (x − mean)/√(variance + ε) · scale + bias along axis 1 (Ioffe and Szegedy 2015): with the given statistics, or in mode
+ * 'train' with those of the batch. Its variance divides by the count, that of the running statistics too.
+ */
+export function batchNorm(x: Node, options: BatchNormOptions): Node {
+  const { scale, bias, epsilon = 1e-5 } = options;
+  const { mean, variance } = x.graph.training ? observed(x, options) : options;
   const spread = (v: Node): Node => {
     if (v.shape.length !== 1 || v.shape[0] !== x.shape[1])
       refuse('batchNorm', `${typed(v)} does not fit the channels of ${typed(x)}`);
@@ -77,6 +86,32 @@ export function batchNorm(x: Node, { mean, variance, scale, bias, epsilon = 1e-5
   const normal = ops.mul(ops.sub(x, spread(mean)), spread(inverse));
   const scaled = scale ? ops.mul(normal, spread(scale)) : normal;
   return bias ? ops.add(scaled, spread(bias)) : scaled;
+}
+
+/** the batch's statistics, left with the graph as updates of the running ones */
+function observed(x: Node, options: BatchNormOptions): { mean: Node; variance: Node } {
+  const batch = f.batchStatistics(x);
+  const updates = x.graph.training?.updates ?? [];
+  const { momentum = 0.9, name = `batchNorm${updates.length / 2}` } = options;
+  for (const [key, part] of [
+    ['mean', 'running_mean'],
+    ['variance', 'running_var'],
+  ] as const) {
+    const initial = stored(options[key]);
+    if (!initial) refuse('batchNorm', `running statistics ${typed(options[key])} must be constants`);
+    updates.push({ buffer: `${name}.${part}`, keep: momentum, value: batch[key], initial });
+  }
+  return batch;
+}
+function stored(x: Node): ArrayLike<number> | undefined {
+  if (isOp(x, 'constant')) return x.attributes.data;
+  return isOp(x, 'fill') ? new Float64Array(sizeOf(x.shape)).fill(x.attributes.value) : undefined;
+}
+
+/** In mode 'train' each element is 0 with probability `ratio`, else divided by 1 − ratio; otherwise x. Seeded: see `mode`. */
+export function dropout(x: Node, ratio = 0.5): Node {
+  if (!isFloat(x.dtype)) refuse('dropout', `${typed(x)} must be floating-point`);
+  return f.dropout(x, ratio);
 }
 
 /** one number for every spatial axis, or one each */

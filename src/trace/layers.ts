@@ -99,9 +99,13 @@ export interface BatchNormOptions {
   readonly mean?: ArrayLike<number> | undefined;
   readonly variance?: ArrayLike<number> | undefined;
   readonly epsilon?: number | undefined;
+  /** see nn.batchNorm */
+  readonly momentum?: number | undefined;
+  readonly name?: string | undefined;
 }
-/** Evaluation mode, channels along axis 1; parameters weight and bias [channels]. The statistics are constants. */
-export function batchNorm(channels: number, { mean, variance, epsilon = 1e-5 }: BatchNormOptions = {}): Layer {
+/** Channels along axis 1; parameters weight and bias [channels]. The statistics are constants, in mode 'train' the batch's own. */
+export function batchNorm(channels: number, options: BatchNormOptions = {}): Layer {
+  const { mean, variance } = options;
   const statistic = (x: Node, given: ArrayLike<number> | undefined, otherwise: number): Node =>
     given
       ? x.graph.constant(Float64Array.from(given), [channels], x.dtype)
@@ -118,7 +122,9 @@ export function batchNorm(channels: number, { mean, variance, epsilon = 1e-5 }: 
         variance: statistic(x, variance, 1),
         scale: own(p, 'weight'),
         bias: own(p, 'bias'),
-        epsilon,
+        epsilon: options.epsilon,
+        momentum: options.momentum,
+        name: options.name,
       }),
   };
 }

@@ -12,7 +12,7 @@
 import { createHash } from 'node:crypto';
 import { InputError, ShapeError } from '../base/errors.js';
 import { type DType, Graph, isOp, type Node, type Shape, sizeOf } from '../graph/index.js';
-import type { BuildOptions, Model, Parameter } from '../model/model.js';
+import type { BuildOptions, Mode, Model, Parameter } from '../model/model.js';
 import { reachable } from '../transform/reach.js';
 import { byDefault, type Initialiser, parameterRandom } from './initialisers.js';
 
@@ -47,6 +47,8 @@ export interface TraceOptions<P extends Parameters, I extends Inputs> {
   readonly inputs: I;
   /** of initial values; default 0 */
   readonly seed?: number | undefined;
+  /** 'train': nn.batchNorm by the batch's statistics, nn.dropout active. Default 'eval' */
+  readonly mode?: Mode | undefined;
   /** what messages call the model; default 'the traced model' */
   readonly name?: string | undefined;
 }
@@ -57,6 +59,8 @@ export interface TracedModel extends Model {
   withValues(values: Readonly<Record<string, ArrayLike<number>>>): TracedModel;
   /** The same with all parameters from one vector, in order. */
   withVector(vector: ArrayLike<number>): TracedModel;
+  /** The same parameters in this mode. */
+  withMode(mode: Mode): TracedModel;
   /** All parameters as one vector, in order. */
   vector(): Float64Array;
 }
@@ -66,6 +70,7 @@ interface Source {
   readonly inputs: ReadonlyMap<string, InputSpec>;
   readonly shapes: ReadonlyMap<string, Shape>;
   readonly name: string;
+  readonly mode: Mode;
 }
 
 /**
@@ -76,7 +81,8 @@ export function trace<const P extends Parameters, const I extends Inputs>(
   recipe: Recipe<P, I>,
   options: TraceOptions<P, I>,
 ): TracedModel {
-  const { seed = 0, name = 'the traced model' } = options;
+  const { seed = 0, name = 'the traced model', mode = 'eval' } = options;
+  if (mode !== 'eval' && mode !== 'train') throw new InputError(`mode must be eval or train, not ${String(mode)}`);
   const inputs = new Map<string, InputSpec>();
   for (const [key, given] of Object.entries(options.inputs)) {
     const spec: InputSpec = isList(given) ? { shape: given } : given;
@@ -95,7 +101,7 @@ export function trace<const P extends Parameters, const I extends Inputs>(
       checked(name, key, spec.shape, spec.values ?? (spec.init ?? byDefault)(spec.shape, parameterRandom(seed, i))),
     );
   });
-  return assemble({ recipe: recipe as unknown as Recipe<Parameters, Inputs>, inputs, shapes, name }, values);
+  return assemble({ recipe: recipe as unknown as Recipe<Parameters, Inputs>, inputs, shapes, name, mode }, values);
 }
 
 const isList = (x: unknown): x is readonly (number | null)[] => Array.isArray(x);
@@ -134,6 +140,7 @@ function assemble(source: Source, values: ReadonlyMap<string, Float64Array>): Tr
   };
   return {
     source: name,
+    mode: source.mode,
     inputs: [...inputs].map(([key, { shape, dtype = 'float32' }]) => ({ name: key, shape, dtype })),
     outputs: (dry?.outputs ?? ['output']).map((key) => ({ name: key })),
     parameters: [...shapes].map(
@@ -155,6 +162,7 @@ function assemble(source: Source, values: ReadonlyMap<string, Float64Array>): Tr
     },
     build,
     vector,
+    withMode: (other) => assemble({ ...source, mode: other }, values),
     withValues: (given) => change(new Map(Object.entries(given))),
     withVector(all) {
       const total = [...shapes.values()].reduce((n, s) => n + sizeOf(s), 0);
@@ -182,6 +190,7 @@ function run(
       parameters.get(key) ?? graph.constant(values.get(key) as Float64Array, shape, dtype),
     ]),
   );
+  if (source.mode === 'train') graph.train();
   const made = source.recipe(given, Object.fromEntries(inputs));
   const named = isNode(made) ? { output: made } : made;
   for (const [key, node] of Object.entries(named)) {
@@ -236,9 +245,9 @@ function tryOut({ inputs, shapes }: Source, build: Model['build']): DryRun {
 function digest(
   nodes: readonly Node[] | undefined,
   values: ReadonlyMap<string, Float64Array>,
-  { recipe, inputs }: Source,
+  { recipe, inputs, mode }: Source,
 ): string {
-  const hash = createHash('sha256').update(JSON.stringify([...inputs]));
+  const hash = createHash('sha256').update(JSON.stringify([mode, ...inputs]));
   if (!nodes) hash.update(String(recipe));
   const position = new Map((nodes ?? []).map((n, i) => [n, i]));
   for (const n of nodes ?? []) {

@@ -60,7 +60,7 @@ export interface TrainingResult {
   readonly epochs: readonly EpochMetrics[];
   /** the epoch of the smallest test loss, or training loss without test data */
   readonly best: EpochMetrics;
-  /** parameters after the last epoch by name, as `writeOnnx` takes them */
+  /** parameters after the last epoch by name, and running statistics in mode 'train', as `writeOnnx` takes them */
   readonly values: Readonly<Record<string, Float64Array>>;
   /** updates done */
   readonly steps: number;
@@ -74,6 +74,8 @@ interface RunState {
   readonly epochs: readonly EpochMetrics[];
   readonly seconds: number;
   readonly algorithm: unknown;
+  /** running statistics, in mode 'train' */
+  readonly buffers: Readonly<Record<string, Float64Array>>;
 }
 
 /** updates of one epoch */
@@ -89,6 +91,10 @@ export async function train(f: MeanLoss, options: TrainOptions): Promise<Trainin
     throw new InputError(`the number of epochs must be a whole number of at least 1, not ${wanted}`);
   await using step = await TrainingStep.create(f, options);
   const { objective, device, dtype } = step.execution;
+  if (options.test && (options.test.model.mode === 'train' || Object.keys(await step.buffers()).length > 0))
+    throw new InputError(
+      'test data are evaluated in mode eval, with running statistics that training in mode train still changes; leave them out, and evaluate the model that is written',
+    );
   await using tested = options.test && (await evaluation(step, options.test, options));
   const run = {
     model: objective.model.fingerprint,
@@ -103,6 +109,7 @@ export async function train(f: MeanLoss, options: TrainOptions): Promise<Trainin
     throw new InputError(`${checkpoint} has ${saved.epochs.length} epochs behind it, more than the ${wanted} wanted`);
   const algorithm = await options.algorithm(step.parameters, saved?.algorithm);
   try {
+    if (saved) step.restore(saved.buffers);
     const metrics: EpochMetrics[] = [...(saved?.epochs ?? [])];
     const perEpoch = stepsPerEpoch(objective.samples, step.batchSize);
     const before = saved?.seconds ?? 0;
@@ -116,7 +123,7 @@ export async function train(f: MeanLoss, options: TrainOptions): Promise<Trainin
         checkInterrupted(signal);
         const done = (epoch - 1) * perEpoch + i;
         try {
-          const { loss, gradient } = await step.step(samples, { ahead: batches[i + 1], signal });
+          const { loss, gradient } = await step.step(samples, { ahead: batches[i + 1], step: done, signal });
           await algorithm.update(gradient);
           sum += loss * samples.length;
           options.onProgress?.({ epoch, step: done + 1, steps: wanted * perEpoch, loss });
@@ -140,7 +147,12 @@ export async function train(f: MeanLoss, options: TrainOptions): Promise<Trainin
       };
       metrics.push(entry);
       if (checkpoint !== undefined) {
-        const state: RunState = { epochs: metrics, seconds: elapsed(), algorithm: await algorithm.save() };
+        const state: RunState = {
+          epochs: metrics,
+          seconds: elapsed(),
+          algorithm: await algorithm.save(),
+          buffers: await step.buffers(),
+        };
         await writeCheckpoint(checkpoint, { run, state });
       }
       await options.onEpoch?.([...metrics]);
@@ -148,7 +160,7 @@ export async function train(f: MeanLoss, options: TrainOptions): Promise<Trainin
     return {
       epochs: metrics,
       best: best(metrics),
-      values: await step.values(),
+      values: { ...(await step.values()), ...(await step.buffers()) },
       steps: wanted * perEpoch,
       resumed: saved?.epochs.length ?? 0,
       seconds: elapsed(),

@@ -26,7 +26,7 @@ export const info: CommandModule = {
   async run([path], values: OptionValues, context: Context): Promise<Outcome> {
     const options = values as unknown as Options;
     const { loadOnnx } = await import('../../onnx/index.js');
-    const model = await loadOnnx(path as string, { fix: options.fix });
+    const model = await loadOnnx(path as string, { mode: options.mode, fix: options.fix });
     const chosen = new Set(
       selectByGlobs(
         model.parameters.map((p) => p.name),

@@ -1,6 +1,8 @@
 /** The options that commands share, declared once. */
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
+import type { BatchCoupled } from '../../model/mean-loss.js';
+import type { Mode } from '../../model/model.js';
 import type { CurvatureName } from '../../operators/curvature.js';
 import { lossHelp, lossText } from './loss.js';
 import { assigned, bytes, numbers, positiveNumber, repeated, wholeNumber } from './parsers.js';
@@ -11,6 +13,7 @@ export interface OutputOptions {
 }
 
 export interface ModelOptions extends OutputOptions {
+  readonly mode: Mode;
   readonly params?: readonly string[];
   readonly freeze?: readonly string[];
   readonly fix?: Readonly<Record<string, number>>;
@@ -35,6 +38,7 @@ export interface DataOptions {
   readonly modelOutput?: string;
   readonly samples?: number;
   readonly batchSize?: number;
+  readonly batchCoupled?: BatchCoupled;
 }
 
 export interface OperatorOptions {
@@ -65,6 +69,11 @@ export function addModelOptions(command: Command): Command {
     .addOption(new Option('--freeze <glob>', 'not these parameters; may be repeated').argParser(repeated))
     .addOption(
       new Option('--fix <name=number>', 'an input that has one value everywhere; may be repeated').argParser(assigned),
+    )
+    .addOption(
+      new Option('--mode <mode>', 'train: batch statistics and seeded dropout')
+        .choices(['eval', 'train'])
+        .default('eval'),
     )
     .addOption(new Option('--dtype <type>', 'precision').choices(['float32', 'float64']).default('float32'))
     .addOption(new Option('--device <device>', 'where to compute').choices(['auto', 'cpu', 'cuda']).default('auto'))
@@ -105,7 +114,13 @@ export function addDataOptions(command: Command, needed: 'required' | 'optional'
       ),
     )
     .addOption(new Option('--samples <n>', 'the first N (default: all)').argParser(wholeNumber(1)))
-    .addOption(new Option('--batch-size <n>', "(default: 256, or the file's own)").argParser(wholeNumber(1)));
+    .addOption(new Option('--batch-size <n>', "(default: 256, or the file's own)").argParser(wholeNumber(1)))
+    .addOption(
+      new Option(
+        '--batch-coupled <choice>',
+        'where samples of a batch influence one another: per-batch lets each batch count on its own',
+      ).choices(['refuse', 'per-batch']),
+    );
 }
 
 export function addOperatorOption(command: Command, more: readonly string[] = []): Command {

@@ -124,15 +124,21 @@ export const arithmeticOps: OpTable = {
   },
   Identity: { build: (op) => op.value(0), neverFold: true },
   Dropout: {
-    limits: 'evaluation mode',
-    refuse: (node) =>
-      node.opset < 7 && node.int('is_test', 0) === 0
-        ? 'is in training mode; export the model in evaluation mode'
+    refuse: (node, mode) =>
+      mode === 'eval' && node.opset < 7 && node.int('is_test', 0) === 0
+        ? 'is in training mode; load the model in mode train, or export it in evaluation mode'
         : undefined,
     build: (op) => {
-      if (op.hasInput(2) && op.scalar(2, 'training_mode') !== 0 && (!op.hasInput(1) || op.scalar(1, 'ratio') !== 0))
-        throw new UnsupportedError('is in training mode, which is not supported; export the model in evaluation mode');
-      return [op.value(0), op.graph.fill(1, op.shape(0), 'bool')];
+      const ratio = op.hasInput(1) ? op.scalar(1, 'ratio') : op.float('ratio', 0.5);
+      if (!op.graph.training && op.hasInput(2) && op.scalar(2, 'training_mode') !== 0 && ratio !== 0)
+        throw new UnsupportedError(
+          'is in training mode; load the model in mode train, or export it in evaluation mode',
+        );
+      const all = op.graph.fill(1, op.shape(0), 'bool');
+      if (!op.graph.training || ratio === 0) return [op.value(0), all];
+      const x = op.floating(0);
+      const kept = f.dropoutMask(x, ratio) ?? all;
+      return [ops.mul(x, ops.mul(1 / (1 - ratio), ops.cast(kept, x.dtype))), kept];
     },
     neverFold: true,
   },

@@ -1,29 +1,45 @@
 import { InputError } from '../../base/errors.js';
 import * as f from '../../graph/functions.js';
 import { type Node, ops } from '../../graph/index.js';
+import type { Mode } from '../../model/model.js';
 import type { AttributeView, Op, OpTable } from '../op.js';
 import { perChannel } from './convolution.js';
 
 const spatialRank = (x: Node): number => x.shape.length - 2;
 const spatial = (x: Node): number[] => x.shape.map((_, i) => i).slice(2);
 
-/** Running statistics are no parameters: nothing is differentiated in them. */
-function batchNormalization(op: Op): Node {
+/**
+ * In evaluation mode with the running statistics, which are no parameters: nothing is differentiated in them. In training
+ * mode with the batch's own (differentiated), and running ← momentum·running + (1 − momentum)·batch, in which the variance
+ * is the population's, as opsets from 14 on say (PyTorch's running variance takes the sample's, n/(n − 1) times as much).
+ */
+function batchNormalization(op: Op): readonly (Node | undefined)[] {
   const x = op.floating(0),
     rank = Math.max(0, spatialRank(x));
   const beside = (w: Node): Node => (x.shape.length === 1 ? w : perChannel(w, rank));
-  const average = ops.stopGradient(op.floating(3)),
-    variance = ops.stopGradient(op.floating(4));
+  const { training } = op.graph;
+  const running = [ops.stopGradient(op.floating(3)), ops.stopGradient(op.floating(4))] as const;
+  const batch = training && f.batchStatistics(x);
+  const [average, variance] = batch ? [batch.mean, batch.variance] : running;
   const scale = ops.mul(op.floating(1), ops.rsqrt(ops.add(variance, op.float('epsilon', 1e-5))));
-  return ops.add(ops.mul(ops.sub(x, beside(average)), beside(scale)), beside(op.floating(2)));
+  const y = ops.add(ops.mul(ops.sub(x, beside(average)), beside(scale)), beside(op.floating(2)));
+  if (!batch) return [y];
+  const keep = op.float('momentum', 0.9);
+  const updated = [batch.mean, batch.variance].map((value, i) => {
+    const initial = op.known(3 + i)?.data;
+    // statistics that the model computes itself are nowhere to be written to
+    if (initial) training.updates.push({ buffer: op.node.inputs[3 + i] ?? '', keep, value, initial });
+    return ops.add(ops.mul(keep, running[i] as Node), ops.mul(1 - keep, value));
+  });
+  return [y, ...updated];
 }
-function refuseTraining(node: AttributeView): string | undefined {
+function refuseTraining(node: AttributeView, mode: Mode): string | undefined {
   const training =
     node.int('training_mode', 0) !== 0 ||
     (node.opset < 7 && node.int('is_test', 0) === 0) ||
     (node.opset < 14 && node.hasOutput(1));
-  if (training)
-    return 'is in training mode, where samples of a batch influence one another; export the model in evaluation mode (model.eval())';
+  if (training && mode === 'eval')
+    return 'is in training mode, where samples of a batch influence one another; load the model in mode train, or export it in evaluation mode (model.eval())';
   return node.int('spatial', 1) === 0 ? 'has statistics per position (spatial=0)' : undefined;
 }
 
@@ -87,7 +103,7 @@ function lpNormalization(op: Op): Node {
 
 export const normalizationOps: OpTable = {
   BatchNormalization: {
-    limits: 'evaluation mode; running statistics are not differentiated',
+    limits: 'running statistics are not differentiated',
     refuse: refuseTraining,
     build: batchNormalization,
   },
