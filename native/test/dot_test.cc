@@ -111,6 +111,19 @@ TEST(dot_labels_of_attention_and_shared_operands) {
     }
 }
 
+TEST(dot_columns_in_runs_of_whole_vectors) {
+  Rng rng(6);
+  // labels: 0 block, 1 rows, 2 summed, 3 run
+  const std::vector<int> forward[3] = {{1, 2}, {0, 2, 3}, {0, 1, 3}};
+  const std::vector<int> weights[3] = {{2, 1}, {0, 2, 3}, {0, 1, 3}};
+  const std::vector<int> turned[3] = {{0, 2, 3}, {2, 1}, {0, 3, 1}};
+  const std::vector<std::vector<int64_t>> shapes = {{5, 33, 40, 16}, {8, 64, 32, 64}, {3, 130, 70, 112}, {30, 20, 270, 64}, {7, 70, 64, 48}};
+  for (DType t : {DType::Float32, DType::Float64})
+    for (const auto& sizes : shapes)
+      for (const auto& labels : {forward, weights, turned})
+        random_case(rng, t, sizes, {{labels[0]}, {labels[1]}, {labels[2]}}, true);
+}
+
 TEST(dot_random_labels) {
   Rng rng(4);
   for (int repeat = 0; repeat < 400; ++repeat) {

@@ -110,7 +110,7 @@ Axis flatten(const Labels& labels, Stride stride, std::vector<int64_t>& storage)
     for (int64_t i = 1; i < labels[d].size; ++i)
       for (size_t j = 0; j < inside; ++j) storage.push_back(storage[j] + i * (labels[d].*stride));
   }
-  return listed(size, storage.data());
+  return listed(size, storage.data(), labels.back().*stride == 1 ? labels.back().size : 0);
 }
 
 }  // namespace hessia::cpu

@@ -85,13 +85,14 @@ Gemm<T> oriented(const Gemm<T>& g) {
   // Few columns of operands that both run along K: matrix × vector, see inner.h.
   if (g.n <= 4 && g.n <= g.m && g.a_cols.unit() && g.k >= 2 * lanes) return transposed(g);
   if (g.m <= 4 && g.m <= g.n && g.b_rows.unit() && g.k >= 2 * lanes) return g;
-  // In multiply-adds of one vector: the product, packing b (twice as long across its grain) unless few rows use
-  // it in place, and scattered writes.
+  // In multiply-adds of one vector: the product, packing both operands (across their grain is dearer, and few rows
+  // use b in place), and scattered writes.
   const auto cost = [&](const Gemm<T>& way) {
     const double m = static_cast<double>(way.m), n = static_cast<double>(way.n), k = static_cast<double>(way.k);
     const double product = m * static_cast<double>(ceil_div(way.n, lanes)) * k;
-    const double packing = way.b_cols.unit() ? (way.m <= 16 ? 0 : 0.15) : 0.7;
-    return product + packing * n * k + (runs(way.c_cols) || way.n == 1 ? 0 : 2 * m * n);
+    const double packing_b = way.b_cols.unit() && way.m <= 16 ? 0 : runs(way.b_cols) ? 0.15 : 0.7;
+    const double packing_a = way.n <= 64 ? 0 : runs(way.a_rows) ? 0.3 : 0.7;
+    return product + packing_b * n * k + packing_a * m * k + (runs(way.c_cols) || way.n == 1 ? 0 : 2 * m * n);
   };
   const Gemm<T> turned = transposed(g);
   return cost(turned) < cost(g) ? turned : g;
@@ -119,11 +120,13 @@ void gemm(const Gemm<T>& problem, Workspace& workspace) {
   const auto cut = [](int64_t extent, int64_t tile, int64_t pieces, int64_t piece) {
     return std::min(extent, ceil_div(extent, tile) * piece / pieces * tile);
   };
+  // Between runs of c, where there are enough of them, so that no tile is torn.
+  const int64_t run = g.c_cols.run;
+  const int64_t column_tile = run > 0 && g.n / run >= 4 * grid.columns ? ceil_div(kernels.column_tile, run) * run : kernels.column_tile;
   const auto range_of = [&](int64_t part) {
     const int64_t row = part / grid.columns, column = part % grid.columns;
     return GemmRange{cut(g.m, kernels.row_tile, grid.rows, row), cut(g.m, kernels.row_tile, grid.rows, row + 1),
-                     cut(g.n, kernels.column_tile, grid.columns, column),
-                     cut(g.n, kernels.column_tile, grid.columns, column + 1), 0, g.k};
+                     cut(g.n, column_tile, grid.columns, column), cut(g.n, column_tile, grid.columns, column + 1), 0, g.k};
   };
   int64_t each = 0;
   for (int64_t part = 0; part < parts; ++part) each = std::max(each, kernels.scratch_elements(g, range_of(part)));

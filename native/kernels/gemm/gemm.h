@@ -25,12 +25,13 @@ struct Axis {
   int64_t count;
   const int64_t* table;  // null: stride · i
   int64_t stride;
+  int64_t run = 0;       // of a table: offsets come in runs of this many consecutive ones; 0 if they do not
 
   __attribute__((always_inline)) int64_t at(int64_t i) const { return table ? table[i] : i * stride; }
   __attribute__((always_inline)) bool unit() const { return !table && (stride == 1 || count <= 1); }
 };
 inline Axis strided(int64_t count, int64_t stride) { return {count, nullptr, stride}; }
-inline Axis listed(int64_t count, const int64_t* table) { return {count, table, 0}; }
+inline Axis listed(int64_t count, const int64_t* table, int64_t run = 0) { return {count, table, 0, run}; }
 
 template <class T>
 struct Gemm {

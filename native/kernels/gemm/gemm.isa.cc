@@ -34,6 +34,21 @@ struct Pieces {
   int64_t cut(int64_t i) const { return i >= count ? extent : i * units / count * unit; }
 };
 
+// Columns cut into tiles: evenly, and where c's columns come in runs of whole vectors, every run by itself, since a
+// tile across two runs could not be written as it is.
+template <class T>
+struct Columns {
+  int64_t runs;
+  Pieces tiles;  // of one run
+  static Columns make(const Gemm<T>& g, int64_t n0, int64_t n1) {
+    const int64_t run = g.c_cols.run, extent = n1 - n0;
+    const bool whole = run > 0 && run % kLanes<T> == 0 && n0 % run == 0 && extent % run == 0;
+    return {whole ? extent / run : 1, Pieces::make(whole ? run : extent, kLanes<T>, kTileVectors)};
+  }
+  int64_t count() const { return runs * tiles.count; }
+  int64_t cut(int64_t i) const { return i / tiles.count * tiles.extent + tiles.cut(i % tiles.count); }
+};
+
 template <class T>
 bool reads_a_in_place(const Gemm<T>& g, int64_t columns) {
   return !g.packed_a && !g.a_cols.table && columns <= 2 * kTileColumns<T>;
@@ -96,8 +111,8 @@ template <class T>
 void block(const Gemm<T>& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t k0, int64_t depth,
            const Sources<T>& from, bool accumulate) {
   alignas(64) T spill[kNarrowRows * kTileColumns<T>];
-  const Pieces columns = Pieces::make(n1 - n0, kLanes<T>, kTileVectors);
-  for (int64_t tj = 0; tj < columns.count; ++tj) {
+  const Columns<T> columns = Columns<T>::make(g, n0, n1);
+  for (int64_t tj = 0; tj < columns.count(); ++tj) {
     const int64_t j0 = columns.cut(tj), used = columns.cut(tj + 1) - j0;
     const int64_t vectors = ceil_div(used, kLanes<T>), width = vectors * kLanes<T>;
     const bool whole = used == width && consecutive(g.c_cols, n0 + j0, used);
@@ -145,14 +160,20 @@ void pack_rows(const Gemm<T>& g, int64_t m0, int64_t m1, int64_t k0, int64_t dep
   const Pieces rows = Pieces::make(m1 - m0, 1, kTileRows);
   for (int64_t ti = 0; ti < rows.count; ++ti) {
     const int64_t i0 = rows.cut(ti), height = rows.cut(ti + 1) - i0;
+    if (ti + kPanelsAtOnce <= rows.count && rows.cut(ti + kPanelsAtOnce) - i0 == kPanelsAtOnce * kTileRows &&
+        consecutive(g.a_rows, m0 + i0, kPanelsAtOnce * kTileRows)) {
+      pack_panels<T, kTileRows>(g.a + g.a_rows.at(m0 + i0), g.a_cols, k0, depth, packed + i0 * depth);
+      ti += kPanelsAtOnce - 1;
+      continue;
+    }
     pack_panel<T, kTileRows>(g.a, g.a_rows, m0 + i0, height, g.a_cols, k0, depth, packed + i0 * depth, height);
   }
 }
 
 template <class T>
 void pack_columns(const Gemm<T>& g, int64_t n0, int64_t n1, int64_t k0, int64_t depth, T* packed) {
-  const Pieces columns = Pieces::make(n1 - n0, kLanes<T>, kTileVectors);
-  for (int64_t tj = 0; tj < columns.count; ++tj) {
+  const Columns<T> columns = Columns<T>::make(g, n0, n1);
+  for (int64_t tj = 0; tj < columns.count(); ++tj) {
     const int64_t j0 = columns.cut(tj), used = columns.cut(tj + 1) - j0;
     pack_panel<T, kLanes<T>>(g.b, g.b_cols, n0 + j0, used, g.b_rows, k0, depth, packed + j0 * depth,
                              ceil_div(used, kLanes<T>) * kLanes<T>);
@@ -175,7 +196,8 @@ void run(const Gemm<T>& g, const GemmRange& r, T* scratch) {
   const bool a_in_place = reads_a_in_place(g, r.n1 - r.n0), b_in_place = reads_b_in_place(g, r.m1 - r.m0);
   const bool packs_a = !a_in_place && !g.packed_a;
   const Pieces rows = Pieces::make(r.m1 - r.m0, kTileRows, packs_a ? kBlockM / kTileRows : INT64_MAX / 2);
-  const Pieces columns = Pieces::make(r.n1 - r.n0, kLanes<T>, b_in_place ? INT64_MAX / 2 : kBlockN<T> / kLanes<T>);
+  const int64_t grain = g.c_cols.run > 0 && g.c_cols.run % kLanes<T> == 0 && g.c_cols.run <= kBlockN<T> ? g.c_cols.run : kLanes<T>;
+  const Pieces columns = Pieces::make(r.n1 - r.n0, grain, b_in_place ? INT64_MAX / 2 : kBlockN<T> / grain);
   const Pieces depths = Pieces::make(r.k1 - r.k0, 1, kBlockK);
   T* packed_b = scratch + (packs_a ? room_for_a(r) : 0);
   for (int64_t ni = 0; ni < columns.count; ++ni) {

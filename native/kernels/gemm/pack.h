@@ -68,6 +68,19 @@ static void pack_copied(const T* source, int64_t used, const cpu::Axis& depth, i
   }
 }
 
+// Several panels of `Width` neighbouring lanes at once, so that whole cache lines are read. More of them would share
+// sets of the first-level cache.
+constexpr int kPanelsAtOnce = 4;
+template <class T, int Width>
+static void pack_panels(const T* source, const cpu::Axis& depth, int64_t k0, int64_t k_count, T* panels) {
+  for (int64_t k = 0; k < k_count; ++k) {
+    const T* from = source + depth.at(k0 + k);
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanelsAtOnce; ++p)
+      __builtin_memcpy(panels + (p * k_count + k) * Width, from + p * Width, Width * sizeof(T));
+  }
+}
+
 // One group of at most `Group` columns.
 template <class T, int Group>
 static void pack_group(const T* source, const cpu::Axis& lanes, int64_t j0, int64_t used, const cpu::Axis& depth,
