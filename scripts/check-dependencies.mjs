@@ -23,6 +23,20 @@ const allowed = {
   taps: ['base', 'program', 'graph', 'transform', 'device', 'data', 'model', 'operators', 'mfac'],
   optimizers: ['base', 'program', 'device', 'mfac', 'operators/linear-operator'],
   training: ['base', 'program', 'device', 'data', 'model', 'operators', 'taps', 'trace', 'mfac', 'optimizers'],
+  // scores and masks: above training, which it runs under a mask
+  pruning: [
+    'base',
+    'program',
+    'graph',
+    'transform',
+    'device',
+    'data',
+    'model',
+    'operators',
+    'taps',
+    'mfac',
+    'training',
+  ],
   report: ['base', 'program', 'solvers', 'operators', 'model'],
   cli: null,
 };

@@ -30,6 +30,7 @@ export * from './operators/linear-operator.js';
 export { type StepOptions, type StepResult, TrainingStep } from './operators/training-step.js';
 export * from './operators/user-operator.js';
 export * as optimizers from './optimizers/index.js';
+export * from './pruning/index.js';
 export * from './solvers/index.js';
 export * from './taps/index.js';
 export * from './trace/index.js';
