@@ -8,6 +8,7 @@
 #include "base/isa.h"
 #include "base/version.h"
 #include "device/cpu/cpu.h"
+#include "device/plugin.h"
 #include "kernels/gemm/onednn.h"
 
 namespace hessia::addon {
@@ -41,6 +42,34 @@ Napi::Value create_cpu_device(const Napi::CallbackInfo& info) {
   });
 }
 
+std::string library_option(const Napi::Value& value) {
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+
+Napi::Value cuda_info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    Napi::Object out = Napi::Object::New(env);
+    try {
+      const PluginInfo gpu = load_cuda_plugin(library_option(info[0])).info();
+      out.Set("available", Napi::Boolean::New(env, true));
+      out.Set("name", Napi::String::New(env, gpu.name));
+      out.Set("detail", Napi::String::New(env, gpu.detail));
+      out.Set("memory", Napi::Number::New(env, static_cast<double>(gpu.memory)));
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::ENVIRONMENT) throw;
+      out.Set("available", Napi::Boolean::New(env, false));
+      out.Set("reason", Napi::String::New(env, error.what()));
+    }
+    return out;
+  });
+}
+
+Napi::Value create_cuda_device(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&] { return DeviceHandle::create(env, load_cuda_plugin(library_option(info[0])).create()); });
+}
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   State* state = new State;
   env.SetInstanceData(state);
@@ -51,6 +80,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("version", Napi::String::New(env, kVersion));
   exports.Set("cpuInfo", Napi::Function::New<cpu_info>(env, "cpuInfo"));
   exports.Set("createCpuDevice", Napi::Function::New<create_cpu_device>(env, "createCpuDevice"));
+  exports.Set("cudaInfo", Napi::Function::New<cuda_info>(env, "cudaInfo"));
+  exports.Set("createCudaDevice", Napi::Function::New<create_cuda_device>(env, "createCudaDevice"));
   return exports;
 }
 

@@ -5,7 +5,8 @@
 
 namespace hessia {
 
-enum class ErrorCode { OUT_OF_MEMORY, ABORTED, INVALID_ARGUMENT, INVALID_INPUT, INTERNAL };
+// UNSUPPORTED: this device has no kernel for it. ENVIRONMENT: the machine lacks a device or a library.
+enum class ErrorCode { OUT_OF_MEMORY, ABORTED, INVALID_ARGUMENT, INVALID_INPUT, UNSUPPORTED, ENVIRONMENT, INTERNAL };
 
 inline const char* error_code_name(ErrorCode code) {
   switch (code) {
@@ -13,12 +14,19 @@ inline const char* error_code_name(ErrorCode code) {
     case ErrorCode::ABORTED: return "ABORTED";
     case ErrorCode::INVALID_ARGUMENT: return "INVALID_ARGUMENT";
     case ErrorCode::INVALID_INPUT: return "INVALID_INPUT";
+    case ErrorCode::UNSUPPORTED: return "UNSUPPORTED";
+    case ErrorCode::ENVIRONMENT: return "ENVIRONMENT";
     case ErrorCode::INTERNAL: break;
   }
   return "INTERNAL";
 }
 
+// Visible: thrown by plug-ins and caught here.
+#if defined(__GNUC__)
+struct __attribute__((visibility("default"))) Error : std::runtime_error {
+#else
 struct Error : std::runtime_error {
+#endif
   ErrorCode code;
   Error(ErrorCode error_code, const std::string& message) : std::runtime_error(message), code(error_code) {}
 };

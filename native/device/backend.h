@@ -22,6 +22,10 @@ class Backend {
   virtual void download(void* target, const void* source, size_t bytes) = 0;
   // Returns when all kernels have finished; called before results are read and between timed instructions.
   virtual void finish() {}
+
+  // Memory that both the kernels and this program can touch, for tests.
+  virtual void* allocate_shared(size_t bytes) { return allocate(bytes); }
+  virtual void release_shared(void* data) noexcept { release(data); }
 };
 
 }  // namespace hessia

@@ -16,32 +16,43 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+[[noreturn]] void unsupported(const Instruction& instruction, const char* device) {
+  DType dtype = DType::Float32;
+  for_each_view(instruction, [&](const View& v, bool, bool writes, const std::vector<int>*) { if (writes) dtype = v.dtype; });
+  throw Error(ErrorCode::UNSUPPORTED, std::string("no kernel for ") + instruction_name(instruction) + " of " +
+                                          dtype_name(dtype) + " on device " + device + "; use --device cpu");
+}
+
 struct Dispatch {
   const KernelTable& table;
   Bindings bindings;
   Workspace& workspace;
+  const Instruction& instruction;
 
-  void operator()(const MapInstruction& i) const { table.map(i, bindings, workspace); }
-  void operator()(const CopyInstruction& i) const { table.copy(i, bindings, workspace); }
-  void operator()(const FillInstruction& i) const { table.fill(i, bindings, workspace); }
-  void operator()(const DotInstruction& i) const { table.dot(i, bindings, workspace); }
-  void operator()(const ConvInstruction& i) const { table.conv(i, bindings, workspace); }
-  void operator()(const WindowInstruction& i) const { table.window(i, bindings, workspace); }
-  void operator()(const TakeInstruction& i) const { table.take(i, bindings, workspace); }
-  void operator()(const TakeTransposeInstruction& i) const { table.take_transpose(i, bindings, workspace); }
-  void operator()(const GatherElementsInstruction& i) const { table.gather_elements(i, bindings, workspace); }
-  void operator()(const ScatterElementsInstruction& i) const { table.scatter_elements(i, bindings, workspace); }
-  void operator()(const ArgReduceInstruction& i) const { table.arg_reduce(i, bindings, workspace); }
-  void operator()(const CumsumInstruction& i) const { table.cumsum(i, bindings, workspace); }
-  void operator()(const ArgsortInstruction& i) const { table.argsort(i, bindings, workspace); }
+  template <class I> void call(void (*kernel)(const I&, Bindings, Workspace&), const I& i) const {
+    if (!kernel) unsupported(instruction, table.name);
+    kernel(i, bindings, workspace);
+  }
+  void operator()(const MapInstruction& i) const { call(table.map, i); }
+  void operator()(const CopyInstruction& i) const { call(table.copy, i); }
+  void operator()(const FillInstruction& i) const { call(table.fill, i); }
+  void operator()(const DotInstruction& i) const { call(table.dot, i); }
+  void operator()(const ConvInstruction& i) const { call(table.conv, i); }
+  void operator()(const WindowInstruction& i) const { call(table.window, i); }
+  void operator()(const TakeInstruction& i) const { call(table.take, i); }
+  void operator()(const TakeTransposeInstruction& i) const { call(table.take_transpose, i); }
+  void operator()(const GatherElementsInstruction& i) const { call(table.gather_elements, i); }
+  void operator()(const ScatterElementsInstruction& i) const { call(table.scatter_elements, i); }
+  void operator()(const ArgReduceInstruction& i) const { call(table.arg_reduce, i); }
+  void operator()(const CumsumInstruction& i) const { call(table.cumsum, i); }
+  void operator()(const ArgsortInstruction& i) const { call(table.argsort, i); }
 };
 
 std::string shapes_of(const Instruction& instruction) {
-  static const char* const types[] = {"f32", "f64", "i32", "bool"};
   std::string text;
   for_each_view(instruction, [&](const View& v, bool, bool writes, const std::vector<int>*) {
     text += writes ? " -> " : " ";
-    text += types[static_cast<int>(v.dtype)];
+    text += dtype_name(v.dtype);
     text += '[';
     for (size_t d = 0; d < v.shape.size(); d++) text += (d ? "," : "") + std::to_string(v.shape[d]);
     text += ']';
@@ -90,7 +101,6 @@ void execute(const Program& program, Bindings bindings, Backend& backend, const 
              const std::atomic<bool>& stopping, std::vector<double>* seconds) {
   std::FILE* const log = trace_file();
   const bool timed = seconds || log;
-  const Dispatch dispatch{backend.kernels(), bindings, backend.workspace()};
   if (seconds) seconds->reserve(program.instructions.size());
   for (size_t i = 0; i < program.instructions.size(); i++) {
     if (stopping.load(std::memory_order_relaxed) || (cancelled && cancelled->load(std::memory_order_relaxed))) {
@@ -98,7 +108,8 @@ void execute(const Program& program, Bindings bindings, Backend& backend, const 
     }
     const Clock::time_point start = timed ? Clock::now() : Clock::time_point();
     try {
-      std::visit(dispatch, program.instructions[i]);
+      const Instruction& instruction = program.instructions[i];
+      std::visit(Dispatch{backend.kernels(), bindings, backend.workspace(), instruction}, instruction);
       if (timed) backend.finish();
     } catch (...) {
       throw current_error(program.labels[i]);

@@ -20,6 +20,11 @@ inline int64_t bytes_per_element(DType t) {
   }
 }
 
+inline const char* dtype_name(DType t) {
+  static const char* const names[] = {"float32", "float64", "int32", "bool"};
+  return names[static_cast<int>(t)];
+}
+
 // Offset and strides in elements.
 struct View {
   int binding = 0;

@@ -5,7 +5,7 @@
 
 using namespace hessia;
 
-TEST(memory_is_aligned_and_refused_early) {
+CPU_TEST(memory_is_aligned_and_refused_early) {
   for (size_t bytes : {size_t{0}, size_t{1}, size_t{100}, size_t{5} << 20}) {
     void* data = allocate_aligned(bytes, "a test");
     CHECK(reinterpret_cast<uintptr_t>(data) % kAlignment == 0);
@@ -15,7 +15,7 @@ TEST(memory_is_aligned_and_refused_early) {
   CHECK_THROWS(allocate_aligned(SIZE_MAX - 3, "a test"), ErrorCode::OUT_OF_MEMORY);
 }
 
-TEST(workspace_grows_only) {
+CPU_TEST(workspace_grows_only) {
   Workspace ws;
   void* first = ws.scratch(1000);
   CHECK(ws.scratch(10) == first);

@@ -1,4 +1,3 @@
-#include "kernels/conv/conv.h"
 
 #include "base/workspace.h"
 #include "test/reference/conv.h"
@@ -54,14 +53,14 @@ void check(Rng& rng, const Layer& c, ConvMode mode, DType dtype) {
   std::vector<double> want;
   for (int64_t e = 0; e < target.elements(); ++e) want.push_back(target.at(e));
   const double tolerance = epsilon(dtype) * (4 + 2 * terms);
-  for (int threads : {1, 2, 3}) {
+  for (int threads : thread_counts({1, 2, 3})) {
     std::vector<unsigned char> first;
     for (int repeat = 0; repeat < 2; ++repeat) {
       Workspace workspace;
       workspace.threads = threads;
       workspace.use_onednn = threads == 2;
       target.set_bytes(before);
-      cpu::conv(i, bindings, workspace);
+      run::conv(i, bindings, workspace);
       bool close = true;
       for (int64_t e = 0; e < target.elements(); ++e)
         close = close && near(target.at(e), want[static_cast<size_t>(e)], tolerance);

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <future>
 
-#include "device/cpu/cpu.h"
 #include "test/reference/encode.h"
 #include "test/views.h"
 
@@ -36,7 +35,7 @@ MapInstruction unary(MapOpcode op, int from, int to, int64_t n) {
   m.outputs = {{1, ReduceKind::None, false, dense_view(to, F, {n})}};
   return m;
 }
-std::unique_ptr<Device> device() { return std::make_unique<Device>(create_cpu_backend(2, true)); }
+std::unique_ptr<Device> device() { return std::make_unique<Device>(new_backend()); }
 
 struct Outcome { Cause cause; std::vector<float> values; };
 Outcome read(Device& d, const BufferPtr& b, int64_t offset, int64_t n) {

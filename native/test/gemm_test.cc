@@ -120,7 +120,7 @@ void check(Rng& rng, int64_t m, int64_t n, int64_t k, int form) {
 
 }  // namespace
 
-TEST(gemm_every_kind_of_axis) {
+CPU_TEST(gemm_every_kind_of_axis) {
   Rng rng(31);
   for (int repeat = 0; repeat < 60; ++repeat) {
     const int64_t m = pick(rng, 1, 70), n = pick(rng, 1, 130), k = pick(rng, 0, 6) == 0 ? pick(rng, 0, 2) : pick(rng, 1, 300);
@@ -129,14 +129,14 @@ TEST(gemm_every_kind_of_axis) {
   }
 }
 
-TEST(gemm_tile_edges) {
+CPU_TEST(gemm_tile_edges) {
   Rng rng(32);
   for (int64_t m : {1, 2, 4, 5, 8, 9, 12, 13, 17})
     for (int64_t n : {1, 4, 5, 15, 16, 17, 32, 48, 49, 97})
       check<float>(rng, m, n, 37, 0);
 }
 
-TEST(gemm_blocks_and_splits) {
+CPU_TEST(gemm_blocks_and_splits) {
   Rng rng(33);
   check<float>(rng, 400, 70, 600, 0);
   check<float>(rng, 3, 2700, 60, 2);

@@ -1,5 +1,5 @@
-// A minimal test harness. TEST(name) { CHECK(...); } registers itself; main (main.cc) runs everything once
-// per instruction set, or the tests whose name contains the first argument.
+// A minimal test harness. TEST(name) { CHECK(...); } registers itself; main (main.cc) runs everything on every
+// target (target.h), or the tests whose name contains the first argument. CPU_TEST(name) is about the CPU alone.
 #pragma once
 #include <cmath>
 #include <cstdio>
@@ -11,15 +11,16 @@
 #include <vector>
 
 #include "base/memory.h"
+#include "test/target.h"
 
 namespace hessia::test {
 
-struct Case { const char* name; void (*body)(); };
+struct Case { const char* name; void (*body)(); bool cpu_only; };
 std::vector<Case>& cases();
 void fail(const char* file, int line, const std::string& message);
 
 struct Registration {
-  Registration(const char* name, void (*body)()) { cases().push_back({name, body}); }
+  Registration(const char* name, void (*body)(), bool cpu_only) { cases().push_back({name, body, cpu_only}); }
 };
 
 // true if |got - want| <= tolerance, or both are the same infinity or both NaN. NaN against a number fails.
@@ -57,10 +58,12 @@ inline int64_t pick(std::mt19937_64& rng, int64_t low, int64_t high) {
 
 #define HESSIA_CONCAT_(a, b) a##b
 #define HESSIA_CONCAT(a, b) HESSIA_CONCAT_(a, b)
-#define TEST(name)                                                                            \
-  static void name();                                                                         \
-  static ::hessia::test::Registration HESSIA_CONCAT(registration_, name)(#name, name);        \
+#define HESSIA_TEST(name, cpu_only)                                                                  \
+  static void name();                                                                                \
+  static ::hessia::test::Registration HESSIA_CONCAT(registration_, name)(#name, name, cpu_only);     \
   static void name()
+#define TEST(name) HESSIA_TEST(name, false)
+#define CPU_TEST(name) HESSIA_TEST(name, true)
 #define CHECK(condition)                                                        \
   do {                                                                          \
     if (!(condition)) ::hessia::test::fail(__FILE__, __LINE__, #condition);     \

@@ -2,9 +2,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "kernels/gather/gather.h"
-#include "kernels/move/move.h"
-#include "kernels/scan/scan.h"
 #include "test/views.h"
 
 using namespace hessia;
@@ -53,7 +50,7 @@ TEST(copy_moves_every_element_once) {
     randomise(*source, t, rng);
     const std::vector<unsigned char> before(target->as<unsigned char>(), target->as<unsigned char>() + target->bytes());
     void* bindings[] = {source->data(), target->data()};
-    cpu::copy(c, bindings, threads(static_cast<int>(pick(rng, 1, 3))));
+    run::copy(c, bindings, threads(static_cast<int>(pick(rng, 1, 3))));
     bool same = true;
     std::vector<bool> written(static_cast<size_t>(span_of(c.target)), false);
     for (int64_t i = 0; i < count_of(shape); i++) {
@@ -81,7 +78,7 @@ TEST(fill_writes_the_view_and_nothing_else) {
     for (int64_t i = 0; i < span_of(v); i++) want.push_back(get(memory->data(), t, i));
     for (int64_t i = 0; i < count_of(v.shape); i++) want[static_cast<size_t>(offset_at(v, i))] = t == DType::Bool ? 1 : 7;
     void* bindings[] = {memory->data()};
-    cpu::fill({v, 7}, bindings, threads(2));
+    run::fill({v, 7}, bindings, threads(2));
     bool same = true;
     for (size_t i = 0; i < want.size(); i++) same = same && get(memory->data(), t, static_cast<int64_t>(i)) == want[i];
     CHECK(same);
@@ -100,7 +97,7 @@ TEST(take_and_its_adjoint) {
     randomise(*my, t, rng);
     random_indices(index, *mi, size, rng);
     void* bindings[] = {mx->data(), mi->data(), my->data()};
-    cpu::take({x, index, y}, bindings, threads(2));
+    run::take({x, index, y}, bindings, threads(2));
     bool same = true;
     const auto position = [&](int64_t o, int64_t j, int64_t i, int64_t n) { return (o * n + j) * inner + i; };
     for (int64_t o = 0; o < outer; o++) for (int64_t j = 0; j < count; j++) for (int64_t i = 0; i < inner; i++) {
@@ -115,13 +112,13 @@ TEST(take_and_its_adjoint) {
       const int64_t k = mi->as<int32_t>()[offset_at(index, j)];
       want[static_cast<size_t>(position(o, k, i, size))] += get(my->data(), t, offset_at(y, position(o, j, i, count)));
     }
-    cpu::take_transpose({x, index, y, accumulate}, bindings, threads(2));
+    run::take_transpose({x, index, y, accumulate}, bindings, threads(2));
     for (size_t p = 0; p < want.size(); p++) same = same && get(mx->data(), t, offset_at(x, static_cast<int64_t>(p))) == want[p];  // integers: exact
     CHECK(same);
     if (count == 0) continue;
     mi->as<int32_t>()[offset_at(index, count / 2)] = pick(rng, 0, 1) ? -1 : static_cast<int32_t>(size);
-    CHECK_THROWS(cpu::take({x, index, y}, bindings, threads(2)), ErrorCode::INVALID_INPUT);
-    CHECK_THROWS(cpu::take_transpose({x, index, y, false}, bindings, threads(2)), ErrorCode::INVALID_INPUT);
+    CHECK_THROWS(run::take({x, index, y}, bindings, threads(2)), ErrorCode::INVALID_INPUT);
+    CHECK_THROWS(run::take_transpose({x, index, y, false}, bindings, threads(2)), ErrorCode::INVALID_INPUT);
   }
 }
 
@@ -152,7 +149,7 @@ TEST(gather_elements_and_its_adjoint) {
     };
     std::vector<double> want(static_cast<size_t>(span_of(x)), 0.0);
     bool same = true;
-    cpu::gather_elements({x, index, y, axis}, bindings, threads(2));
+    run::gather_elements({x, index, y, axis}, bindings, threads(2));
     for (int64_t i = 0; i < count_of(shape); i++) {
       const int64_t at = source_of(i) + mi->as<int32_t>()[offset_at(index, i)] * x.strides[static_cast<size_t>(axis)];
       same = same && my->as<float>()[offset_at(y, i)] == mx->as<float>()[at];
@@ -163,15 +160,15 @@ TEST(gather_elements_and_its_adjoint) {
       const int64_t at = source_of(i) + mi->as<int32_t>()[offset_at(index, i)] * x.strides[static_cast<size_t>(axis)];
       want[static_cast<size_t>(at)] += my->as<float>()[offset_at(y, i)];
     }
-    cpu::scatter_elements({x, index, y, axis, false}, bindings, threads(2));
+    run::scatter_elements({x, index, y, axis, false}, bindings, threads(2));
     for (int64_t p = 0; p < count_of(source_shape); p++) {
       const int64_t at = offset_at(x, p);
       same = same && mx->as<float>()[at] == static_cast<float>(want[static_cast<size_t>(at)]);
     }
     CHECK(same);
     mi->as<int32_t>()[offset_at(index, count_of(shape) / 2)] = static_cast<int32_t>(size);
-    CHECK_THROWS(cpu::gather_elements({x, index, y, axis}, bindings, threads(2)), ErrorCode::INVALID_INPUT);
-    CHECK_THROWS(cpu::scatter_elements({x, index, y, axis, false}, bindings, threads(2)), ErrorCode::INVALID_INPUT);
+    CHECK_THROWS(run::gather_elements({x, index, y, axis}, bindings, threads(2)), ErrorCode::INVALID_INPUT);
+    CHECK_THROWS(run::scatter_elements({x, index, y, axis, false}, bindings, threads(2)), ErrorCode::INVALID_INPUT);
   }
 }
 
@@ -193,9 +190,9 @@ TEST(scans_along_any_axis) {
     if (t != DType::Int32 && pick(rng, 0, 1)) set(mx->data(), t, offset_at(x, pick(rng, 0, count_of(shape) - 1)), NAN);
     void* bindings[] = {mx->data(), my->data(), mo->data(), mb->data()};
     const bool flip = pick(rng, 0, 1), reverse = pick(rng, 0, 1), exclusive = pick(rng, 0, 1);
-    cpu::arg_reduce({x, best, axis, flip}, bindings, threads(2));
-    cpu::cumsum({x, y, axis, exclusive, reverse}, bindings, threads(2));
-    cpu::argsort({x, order, axis, flip}, bindings, threads(2));
+    run::arg_reduce({x, best, axis, flip}, bindings, threads(2));
+    run::cumsum({x, y, axis, exclusive, reverse}, bindings, threads(2));
+    run::argsort({x, order, axis, flip}, bindings, threads(2));
     const auto value = [&](int64_t i) { return get(mx->data(), t, offset_at(x, i)); };
     const auto above = [&](double p, double q) { return p > q || (std::isnan(p) && !std::isnan(q)); };
     bool same = true;

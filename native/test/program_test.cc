@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "device/cpu/cpu.h"
 #include "device/executor.h"
 #include "test/reference/encode.h"
 #include "test/views.h"
@@ -129,7 +128,7 @@ TEST(program_garbage_is_refused_or_harmless) {
   const auto code = reference::encode_program(s.bindings, s.instructions);
   std::mt19937_64 rng(21);
   const double odd[] = {NAN, INFINITY, -INFINITY, -1, 0.5, 1e300, 9007199254740992.0, -9007199254740992.0, 2147483648.0, 0, 1, 2, 3, 12, 13, 255};
-  const auto backend = create_cpu_backend(2, true);
+  const auto backend = new_backend();
   const std::atomic<bool> never{false};
   int accepted = 0;
   for (int trial = 0; trial < 20000; trial++) {
@@ -159,6 +158,7 @@ TEST(program_garbage_is_refused_or_harmless) {
       } catch (const Error& error) {
         CHECK(error.code == ErrorCode::INVALID_INPUT);
       }
+      backend->finish();
     } catch (const Error& error) {
       CHECK(error.code == ErrorCode::INVALID_ARGUMENT);
     }

@@ -1,4 +1,3 @@
-#include "kernels/window/window.h"
 
 #include <limits>
 
@@ -50,11 +49,11 @@ void check(Rng& rng, const Pool& pool, WindowMode mode, DType dtype, bool coarse
   std::vector<double> want;
   for (int64_t e = 0; e < target.elements(); ++e) want.push_back(target.at(e));
   const double tolerance = mode == WindowMode::Argmax ? 0 : epsilon(dtype) * 4 * (terms + 1);
-  for (int threads : {1, 3}) {
+  for (int threads : thread_counts({1, 3})) {
     Workspace workspace;
     workspace.threads = threads;
     target.set_bytes(before);
-    cpu::window(i, bindings, workspace);
+    run::window(i, bindings, workspace);
     bool close = true;
     for (int64_t e = 0; e < target.elements(); ++e)
       close = close && near(target.at(e), want[static_cast<size_t>(e)], tolerance);

@@ -108,7 +108,10 @@ export function fromNative(error: unknown): HessiaError {
       return new InterruptedError(message, options);
     case 'INVALID_INPUT':
       return new InputError(message, options);
+    case 'UNSUPPORTED':
+      return new UnsupportedError(message, options);
     case 'NATIVE_MISSING':
+    case 'ENVIRONMENT':
       return new MissingEnvironmentError(message, options);
     default: // INVALID_ARGUMENT too: only our own code talks to the native core, so a bad argument is our fault
       return new InternalError(message, options);

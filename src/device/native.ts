@@ -5,7 +5,8 @@
  * Errors. A call with bad arguments throws at once. Work that fails poisons every buffer it was to write;
  * work that reads a poisoned buffer is skipped and poisons its own results; `read`, `gram` and the like
  * reject with the first cause. Thrown and rejected errors carry `code`: 'OUT_OF_MEMORY', 'ABORTED',
- * 'INVALID_ARGUMENT', 'INVALID_INPUT' (an index out of range), 'INTERNAL'.
+ * 'INVALID_ARGUMENT', 'INVALID_INPUT' (an index out of range), 'UNSUPPORTED' (the device has no kernel for an
+ * instruction), 'ENVIRONMENT' (no such device or library here), 'INTERNAL'.
  */
 import type { FloatDType } from '../program/format.js';
 
@@ -139,9 +140,29 @@ export interface CpuInfo {
   model: string;
 }
 
+/** The GPU that the CUDA plug-in found, or why there is none. */
+export type CudaInfo =
+  | {
+      readonly available: true;
+      /** e.g. "NVIDIA H200" */
+      readonly name: string;
+      /** compute capability, versions, libraries; for people */
+      readonly detail: string;
+      /** bytes */
+      readonly memory: number;
+    }
+  | { readonly available: false; readonly reason: string };
+
 export interface NativeBinding {
   readonly version: string;
   cpuInfo(): CpuInfo;
   /** An independent queue with its own thread and OpenMP team. threads = 0: all cores. */
   createCpuDevice(options: { threads: number; useOneDNN?: boolean }): NativeDevice;
+  /**
+   * `library`: path of the CUDA plug-in, or 'emulated' for the one that runs its kernels on the processor; absent: what
+   * HESSIA_CUDA says, else hessia-cuda.so beside the addon.
+   */
+  cudaInfo(library?: string): CudaInfo;
+  /** Throws ENVIRONMENT where the plug-in or a GPU is missing. */
+  createCudaDevice(library?: string): NativeDevice;
 }

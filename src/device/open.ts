@@ -4,14 +4,14 @@ import binding from '#binding';
 import { cached } from '../base/cached.js';
 import { fileError, fromNative, InputError, MissingEnvironmentError } from '../base/errors.js';
 import { Device } from './device.js';
-import type { CpuInfo } from './native.js';
+import type { CpuInfo, CudaInfo } from './native.js';
 
 export type DeviceName = 'auto' | 'cpu' | 'cuda';
 
 export interface DeviceOptions {
-  /** 'auto' takes a GPU where its plug-in is there, else the CPU. Default 'auto'. */
+  /** 'auto' takes a GPU where there is one and its plug-in is built, else the CPU. Default 'auto'. */
   readonly device?: DeviceName;
-  /** Threads that compute; 0 or absent: all cores. */
+  /** Threads that compute on the CPU; 0 or absent: all cores. */
   readonly threads?: number;
   /** Let oneDNN serve float32 products where it is found. Default true. */
   readonly useOneDNN?: boolean;
@@ -26,14 +26,9 @@ export function openDevice(options: DeviceOptions = {}): Device {
   if (!Number.isSafeInteger(threads) || threads < 0 || threads > mostThreads) {
     throw new InputError(`threads must be a whole number up to ${mostThreads}, 0 for all cores, not ${threads}`);
   }
-  if (device === 'cuda') {
-    throw new MissingEnvironmentError(
-      'device cuda: the CUDA plug-in is not built, and this version has none to build (it will be the library hessia-cuda, made by ' +
-        'npm run build:native where nvcc is found); choose --device cpu',
-    );
-  }
-  if (device !== 'auto' && device !== 'cpu')
+  if (!['auto', 'cpu', 'cuda'].includes(device))
     throw new InputError(`device must be auto, cpu or cuda, not ${String(device)}`);
+  if (kindOf(device) === 'cuda') return openCuda();
   const info = nativeInfo();
   refuseUnwritableTrace();
   const count = threads === 0 ? info.cores : threads;
@@ -42,6 +37,34 @@ export function openDevice(options: DeviceOptions = {}): Device {
   try {
     const native = binding.createCpuDevice({ threads, useOneDNN });
     return new Device(native, { kind: 'cpu', threads: count, name: `cpu (${parts.join(', ')})` });
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+function openCuda(): Device {
+  const info = cudaInfo();
+  if (!info.available) throw new MissingEnvironmentError(`device cuda: ${info.reason}; or choose --device cpu`);
+  try {
+    const name = `cuda (${info.name}, ${info.detail})`;
+    return new Device(binding.createCudaDevice(), { kind: 'cuda', threads: 0, name });
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+function kindOf(device: DeviceName): 'cpu' | 'cuda' {
+  if (device !== 'auto') return device;
+  return cudaInfo().available ? 'cuda' : 'cpu';
+}
+
+let cuda: CudaInfo | undefined;
+
+/** The GPU and its plug-in, or why there is none. Looked for once. */
+export function cudaInfo(): CudaInfo {
+  try {
+    cuda ??= binding.cudaInfo();
+    return cuda;
   } catch (error) {
     throw fromNative(error);
   }
@@ -74,6 +97,6 @@ const shared = new Map<string, Device>();
  * Operators that name the same number share it, and so can be combined.
  */
 export function sharedDevice({ device = 'auto', threads = 0 }: Pick<DeviceOptions, 'device' | 'threads'> = {}): Device {
-  const kind = device === 'auto' ? 'cpu' : device;
+  const kind = kindOf(device);
   return cached(shared, `${kind} ${threads}`, () => openDevice({ device: kind, threads }));
 }

@@ -3,134 +3,40 @@
 #include <algorithm>
 
 #include "base/workspace.h"
-#include "kernels/conv/correlate.h"
-#include "kernels/conv/weight.h"
+#include "kernels/conv/lower.h"
 
 namespace hessia::cpu {
 namespace {
 
-// Where the leading axis k goes: into rows (of w, or of y for the weight gradient), into images, or into a
-// loop around everything.
-struct Spread { int64_t rows, images, loops; };
-Spread spread(int64_t k, bool rows_vary, bool images_vary) {
-  if (rows_vary && !images_vary) return {k, 1, 1};
-  if (images_vary && !rows_vary) return {1, k, 1};
-  return {1, 1, k};
-}
-
-// i · inner + j offsets, for i < outer_count steps of `outer`, j < inner_count steps of `inner`.
-std::vector<int64_t> offsets(int64_t outer_count, int64_t outer, int64_t inner_count, int64_t inner) {
-  std::vector<int64_t> all;
-  for (int64_t i = 0; i < outer_count; ++i)
-    for (int64_t j = 0; j < inner_count; ++j) all.push_back(i * outer + j * inner);
-  return all;
-}
-
-template <class T> T* base(const View& v, Bindings bindings) { return static_cast<T*>(bindings[v.binding]) + v.offset; }
-
 // Zero for the positions that no tap reaches.
 template <class T>
-void clear(T* x, int64_t k, int64_t k_stride, int64_t size, Workspace& workspace) {
+void clear(const ConvInstruction& i, Bindings bindings, Workspace& workspace) {
+  const ConvShape s = conv_shape(i);
+  T* x = static_cast<T*>(bindings[i.x.binding]) + i.x.offset;
+  const int64_t k = s.k, k_stride = i.x.strides[0], size = s.n * s.groups * s.in * s.space_size;
   constexpr int64_t kPiece = 16384;
   const int64_t pieces = (size + kPiece - 1) / kPiece;
 #pragma omp parallel for num_threads(workspace.threads) schedule(static) if (k * size > kSerialBelow)
-  for (int64_t i = 0; i < k * pieces; ++i) {
-    const int64_t from = i % pieces * kPiece;
-    std::fill_n(x + i / pieces * k_stride + from, std::min(kPiece, size - from), T(0));
+  for (int64_t piece = 0; piece < k * pieces; ++piece) {
+    const int64_t from = piece % pieces * kPiece;
+    std::fill_n(x + piece / pieces * k_stride + from, std::min(kPiece, size - from), T(0));
   }
-}
-
-template <class T>
-void forward(const ConvInstruction& i, Bindings bindings, Workspace& workspace) {
-  const ConvShape s = conv_shape(i);
-  const Spread k = spread(s.k, s.k_w != 0, s.k_x != 0);
-  const int64_t k_y = i.y.strides[0], filter = s.in * s.window_size;
-  Correlate<T> p{};
-  p.correlation = forward_correlation(i);
-  p.channels = s.in;
-  for (int d = 0; d < kSpace; ++d) p.extent[d] = s.positions[d];
-  p.in = base<T>(i.x, bindings);
-  p.w = base<T>(i.w, bindings);
-  p.out = base<T>(i.y, bindings);
-  p.accumulate = i.accumulate;
-  for (int64_t loop = 0; loop < k.loops; ++loop)
-    for (int64_t g = 0; g < s.groups; ++g)
-      p.units.push_back({loop * s.k_x + g * s.in * s.space_size, loop * s.k_w + g * s.out * filter,
-                         loop * k_y + g * s.out * s.positions_size});
-  p.w_rows = offsets(k.rows, s.k_w, s.out, filter);
-  p.w_cols = offsets(1, 0, filter, 1);
-  p.out_rows = offsets(k.rows, k_y, s.out, s.positions_size);
-  p.image_in = offsets(k.images, s.k_x, s.n, s.groups * s.in * s.space_size);
-  p.image_out = offsets(k.images, k_y, s.n, s.groups * s.out * s.positions_size);
-  correlate(p, workspace);
 }
 
 template <class T>
 void input(const ConvInstruction& i, Bindings bindings, Workspace& workspace) {
-  const ConvShape s = conv_shape(i);
-  const Spread k = spread(s.k, s.k_w != 0, s.k_y != 0);
-  const int64_t k_x = i.x.strides[0], filter = s.in * s.window_size;
-  Correlate<T> p{};
-  p.channels = s.out;
-  for (int d = 0; d < kSpace; ++d) p.extent[d] = s.space[d];
-  p.in = base<T>(i.y, bindings);
-  p.w = base<T>(i.w, bindings);
-  p.out = base<T>(i.x, bindings);
-  p.accumulate = i.accumulate;
-  for (int64_t loop = 0; loop < k.loops; ++loop)
-    for (int64_t g = 0; g < s.groups; ++g)
-      p.units.push_back({loop * s.k_y + g * s.out * s.positions_size, loop * s.k_w + g * s.out * filter,
-                         loop * k_x + g * s.in * s.space_size});
-  p.w_rows = offsets(k.rows, s.k_w, s.in, s.window_size);
-  p.out_rows = offsets(k.rows, k_x, s.in, s.space_size);
-  p.image_in = offsets(k.images, s.k_y, s.n, s.groups * s.out * s.positions_size);
-  p.image_out = offsets(k.images, k_x, s.n, s.groups * s.in * s.space_size);
-  const std::vector<Correlation> correlations = input_correlations(i);
-  bool gaps = false;
-  for (const Correlation& correlation : correlations) gaps = gaps || correlation.taps() == 0;
-  if (gaps && !i.accumulate) clear(p.out, s.k, k_x, s.n * s.groups * s.in * s.space_size, workspace);
-  for (const Correlation& correlation : correlations) {
-    if (correlation.taps() == 0) continue;
-    p.correlation = correlation;
-    p.w_cols.clear();
-    const std::vector<int64_t> taps = tap_indices(correlation, s.window);
-    if (s.positions_size > 0)  // else there is nothing to read
-      for (int64_t o = 0; o < s.out; ++o)
-        for (int64_t tap : taps) p.w_cols.push_back(o * filter + tap);
-    correlate(p, workspace);
-  }
-}
-
-template <class T>
-void weight(const ConvInstruction& i, Bindings bindings, Workspace& workspace) {
-  const ConvShape s = conv_shape(i);
-  const Spread k = spread(s.k, s.k_y != 0, false);
-  const bool loops = s.k_x != 0;
-  const int64_t rows = loops ? 1 : k.rows, k_w = i.w.strides[0], filter = s.in * s.window_size;
-  WeightGradient<T> p{};
-  p.correlation = forward_correlation(i);
-  p.channels = s.in;
-  p.x = base<T>(i.x, bindings);
-  p.y = base<T>(i.y, bindings);
-  p.out = base<T>(i.w, bindings);
-  p.accumulate = i.accumulate;
-  for (int64_t loop = 0; loop < s.k / rows; ++loop)
-    for (int64_t g = 0; g < s.groups; ++g)
-      p.units.push_back({loop * s.k_x + g * s.in * s.space_size, loop * s.k_y + g * s.out * s.positions_size,
-                         loop * k_w + g * s.out * filter});
-  p.y_rows = offsets(rows, s.k_y, s.out, s.positions_size);
-  p.out_rows = offsets(rows, k_w, s.out, filter);
-  p.image_x = offsets(1, 0, s.n, s.groups * s.in * s.space_size);
-  p.image_y = offsets(1, 0, s.n, s.groups * s.out * s.positions_size);
-  weight_gradient(p, workspace);
+  bool gaps;
+  const std::vector<Correlate<T>> problems = input_problems<T>(i, bindings, gaps);
+  if (gaps && !i.accumulate) clear<T>(i, bindings, workspace);
+  for (const Correlate<T>& p : problems) correlate(p, workspace);
 }
 
 template <class T>
 void run(const ConvInstruction& i, Bindings bindings, Workspace& workspace) {
   switch (i.mode) {
-    case ConvMode::Forward: return forward<T>(i, bindings, workspace);
+    case ConvMode::Forward: return correlate(forward_problem<T>(i, bindings), workspace);
     case ConvMode::Input: return input<T>(i, bindings, workspace);
-    case ConvMode::Weight: return weight<T>(i, bindings, workspace);
+    case ConvMode::Weight: return weight_gradient(weight_problem<T>(i, bindings), workspace);
   }
 }
 

@@ -1,4 +1,3 @@
-#include "kernels/krylov/krylov.h"
 
 #include <cstring>
 
@@ -42,10 +41,10 @@ template <class T> void check_gram(std::mt19937_64& rng) {
     const bool self = pick(rng, 0, 1);
     Matrix<T>& other = self ? a : b;
     Guarded out(static_cast<size_t>(a.rows * other.rows * 8));
-    cpu::gram(type_of<T>, n, a.ref(), other.ref(), out.as<double>(), ws);
+    run::gram(type_of<T>, n, a.ref(), other.ref(), out.as<double>(), ws);
     Guarded again(out.bytes());
     ws.threads = 3;
-    cpu::gram(type_of<T>, n, a.ref(), other.ref(), again.as<double>(), ws);
+    run::gram(type_of<T>, n, a.ref(), other.ref(), again.as<double>(), ws);
     CHECK(std::memcmp(out.data(), again.data(), out.bytes()) == 0);
     for (int64_t i = 0; i < a.rows; i++) for (int64_t j = 0; j < other.rows; j++) {
       double magnitude;
@@ -75,7 +74,7 @@ template <class T> void check_combine(std::mt19937_64& rng) {
     }
     Workspace ws;
     ws.threads = 2;
-    cpu::combine(type_of<T>, n, c.data(), a.ref(), beta, b.ref(), ws);
+    run::combine(type_of<T>, n, c.data(), a.ref(), beta, b.ref(), ws);
     for (int64_t j = 0; j < b.rows; j++) for (int64_t e = 0; e < n; e++) {
       const size_t k = static_cast<size_t>(j * n + e);
       CHECK_NEAR(b.at(j, e), want[k], eps_of(type_of<T>) * std::fabs(want[k]) + 20 * 2.3e-16 * magnitude[k]);
@@ -93,9 +92,9 @@ template <class T> void check_orthogonalize(std::mt19937_64& rng) {
     for (int64_t i = 0; i < m; i++) {
       std::vector<double> out(static_cast<size_t>(i + 2));
       const RowsRef w{&basis.at(i, 0), 1, 0};
-      cpu::orthogonalize(type_of<T>, n, {basis.memory.data(), i, basis.stride}, w, out.data(), ws);
+      run::orthogonalize(type_of<T>, n, {basis.memory.data(), i, basis.stride}, w, out.data(), ws);
       const double scale = 1 / out.back() - 1;
-      cpu::combine(type_of<T>, n, &scale, w, 1.0, w, ws);
+      run::combine(type_of<T>, n, &scale, w, 1.0, w, ws);
     }
     // w nearly inside the span: the second pass is what saves it.
     for (int64_t e = 0; e < n; e++) {
@@ -106,7 +105,7 @@ template <class T> void check_orthogonalize(std::mt19937_64& rng) {
     double unused;
     const double before = std::sqrt(basis.dot(m, basis, m, &unused));
     std::vector<double> out(static_cast<size_t>(m + 2));
-    cpu::orthogonalize(type_of<T>, n, {basis.memory.data(), m, basis.stride}, {&basis.at(m, 0), 1, 0}, out.data(), ws);
+    run::orthogonalize(type_of<T>, n, {basis.memory.data(), m, basis.stride}, {&basis.at(m, 0), 1, 0}, out.data(), ws);
     const double after = std::sqrt(basis.dot(m, basis, m, &unused));
     CHECK_NEAR(out[static_cast<size_t>(m)], before, 20 * eps * before);
     CHECK_NEAR(out[static_cast<size_t>(m + 1)], after, 20 * eps * after);
@@ -137,7 +136,7 @@ TEST(combine_scales_in_place) {
   const double c[9] = {2, 0, 0, 0, -1, 0, 0, 0, 0.5};
   Workspace ws;
   ws.threads = 2;
-  cpu::combine(DType::Float32, 5000, c, a.ref(), 0.0, a.ref(), ws);
+  run::combine(DType::Float32, 5000, c, a.ref(), 0.0, a.ref(), ws);
   const float scale[] = {2, -1, 0.5f};
   bool same = true;
   for (int64_t i = 0; i < 15000; i++) same = same && a.memory.as<float>()[i] == before[static_cast<size_t>(i)] * scale[i / 5000];
@@ -149,7 +148,7 @@ TEST(orthogonalize_twice_is_enough) {
   check_orthogonalize<double>(rng);
 }
 
-TEST(philox_matches_the_published_vectors) {
+CPU_TEST(philox_matches_the_published_vectors) {
   struct Known { uint32_t counter[4], key[2], out[4]; };
   const Known known[] = {
       {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
@@ -166,32 +165,50 @@ TEST(philox_matches_the_published_vectors) {
 TEST(random_rows_do_not_depend_on_threads_isa_or_length) {
   for (Distribution d : {Distribution::Normal, Distribution::Rademacher, Distribution::Uniform}) {
     const int64_t n = 10001;
-    std::vector<double> one(static_cast<size_t>(2 * n)), two(one.size());
+    Shared<double> one(static_cast<size_t>(2 * n)), two(one.size());
     Workspace ws;
-    cpu::random(DType::Float64, n, {one.data(), 2, n}, d, 12345678901234, 7, ws);
+    run::random(DType::Float64, n, {one.data(), 2, n}, d, 12345678901234, 7, ws);
     ws.threads = 3;
     const Isa isa = active_isa();
     set_active_isa(Isa::Baseline);
-    cpu::random(DType::Float64, n, {two.data(), 2, n}, d, 12345678901234, 7, ws);
+    run::random(DType::Float64, n, {two.data(), 2, n}, d, 12345678901234, 7, ws);
     set_active_isa(isa);
     CHECK(std::memcmp(one.data(), two.data(), one.size() * 8) == 0);
-    std::vector<double> row(100);
-    cpu::random(DType::Float64, 100, {row.data(), 1, 100}, d, 12345678901234, 8, ws);
+    Shared<double> row(100);
+    run::random(DType::Float64, 100, {row.data(), 1, 100}, d, 12345678901234, 8, ws);
     CHECK(std::memcmp(row.data(), one.data() + n, 800) == 0);
-    std::vector<float> narrow(static_cast<size_t>(n));
-    cpu::random(DType::Float32, n, {narrow.data(), 1, n}, d, 12345678901234, 7, ws);
+    Shared<float> narrow(static_cast<size_t>(n));
+    run::random(DType::Float32, n, {narrow.data(), 1, n}, d, 12345678901234, 7, ws);
     bool same = true;
     for (size_t i = 0; i < narrow.size(); i++) same = same && std::fabs(narrow[i] - one[i]) <= 6e-8 * (1 + std::fabs(one[i]));
     CHECK(same);
   }
 }
 
+TEST(random_rows_have_the_bits_of_the_cpu) {
+  for (Distribution d : {Distribution::Normal, Distribution::Rademacher, Distribution::Uniform}) {
+    for (int64_t n : {1, 3, 4, 1000, 70001}) {
+      Shared<double> got(static_cast<size_t>(3 * n));
+      std::vector<double> want(got.size());
+      Workspace ws;
+      run::random(DType::Float64, n, {got.data(), 3, n}, d, 987654321098765, 41, ws);
+      cpu::random(DType::Float64, n, {want.data(), 3, n}, d, 987654321098765, 41, ws);
+      CHECK(std::memcmp(got.data(), want.data(), got.size() * 8) == 0);
+      Shared<float> narrow(got.size());
+      run::random(DType::Float32, n, {narrow.data(), 3, n}, d, 987654321098765, 41, ws);
+      std::vector<float> narrow_want(got.size());
+      cpu::random(DType::Float32, n, {narrow_want.data(), 3, n}, d, 987654321098765, 41, ws);
+      CHECK(std::memcmp(narrow.data(), narrow_want.data(), got.size() * 4) == 0);
+    }
+  }
+}
+
 TEST(random_moments) {
   const int64_t n = 400000;
-  std::vector<double> x(static_cast<size_t>(n));
+  Shared<double> x(static_cast<size_t>(n));
   Workspace ws;
   for (Distribution d : {Distribution::Normal, Distribution::Rademacher, Distribution::Uniform}) {
-    cpu::random(DType::Float64, n, {x.data(), 1, n}, d, 1, 2, ws);
+    run::random(DType::Float64, n, {x.data(), 1, n}, d, 1, 2, ws);
     const bool uniform = d == Distribution::Uniform;
     double mean = 0, square = 0, fourth = 0, lag = 0;
     for (int64_t i = 0; i < n; i++) {

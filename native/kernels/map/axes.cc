@@ -35,6 +35,24 @@ Axes Axes::select(const std::vector<int>& order) const {
   return out;
 }
 
+Axes map_axes(const MapInstruction& m) {
+  Axes axes;
+  axes.size = m.shape;
+  axes.reduced.assign(m.shape.size(), false);
+  for (const MapOutput& o : m.outputs) {
+    auto strides = o.view.strides;
+    if (o.reduce != ReduceKind::None) {
+      for (int axis : m.reduced_axes) {
+        strides[axis] = 0;
+        axes.reduced[axis] = true;
+      }
+    }
+    axes.strides.push_back(strides);
+  }
+  for (const View& v : m.inputs) axes.strides.push_back(v.strides);
+  return axes;
+}
+
 void drop_unit_axes(Axes& axes) {
   for (int d = axes.rank() - 1; d >= 0; d--) {
     if (axes.size[d] == 1) axes.drop_axis(d);

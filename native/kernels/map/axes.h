@@ -21,6 +21,9 @@ struct Axes {
   Axes select(const std::vector<int>& order) const;
 };
 
+// The space of a map; views are its outputs, then its inputs. Axes count as reduced only if an output reduces.
+Axes map_axes(const MapInstruction& m);
+
 // Drops axes of length 1.
 void drop_unit_axes(Axes& axes);
 // Orders axes so that steps grow from the last axis to the first in most views; views [0, important) count

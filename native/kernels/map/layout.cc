@@ -9,22 +9,6 @@ namespace {
 constexpr int64_t kFewColumns = 32;
 constexpr int64_t kSmallBlock = 256;
 
-Axes axes_of(const MapInstruction& m) {
-  Axes axes;
-  axes.size = m.shape;
-  axes.reduced.assign(m.shape.size(), false);
-  for (int axis : m.reduced_axes) axes.reduced[axis] = true;
-  for (const MapOutput& o : m.outputs) {
-    auto strides = o.view.strides;
-    if (o.reduce != ReduceKind::None) {
-      for (int axis : m.reduced_axes) strides[axis] = 0;
-    }
-    axes.strides.push_back(strides);
-  }
-  for (const View& v : m.inputs) axes.strides.push_back(v.strides);
-  return axes;
-}
-
 // Divisors to cut an axis by, 0 if there is none: about a cache line of the transposed view, and rows of the
 // other views long enough for them to be fetched ahead.
 int64_t dense_block(int64_t n) {
@@ -71,11 +55,8 @@ void block_transposed(Axes& axes) {
 
 MapLayout layout_axes(const MapInstruction& m) {
   MapLayout layout;
-  Axes axes = axes_of(m);
+  Axes axes = map_axes(m);
   drop_unit_axes(axes);
-  bool any_reducing = false;
-  for (const MapOutput& o : m.outputs) any_reducing = any_reducing || o.reduce != ReduceKind::None;
-  if (!any_reducing) axes.reduced.assign(axes.size.size(), false);
   for (bool r : axes.reduced) layout.reduces = layout.reduces || r;
 
   sort_axes(axes, static_cast<int>(m.outputs.size()));

@@ -1,5 +1,4 @@
 // map against its element-by-element meaning, over random programs, shapes, layouts and types.
-#include "kernels/map/map.h"
 
 #include <cstring>
 
@@ -155,7 +154,7 @@ TEST(map_equals_its_meaning_on_random_programs) {
     if (!bounded(s.m)) continue;
     Workspace ws;
     ws.threads = static_cast<int>(pick(rng, 1, 3));
-    cpu::map(s.m, s.got_bindings.data(), ws);
+    run::map(s.m, s.got_bindings.data(), ws);
     reference::map(s.m, s.want_bindings.data());
     compare(s, trial);
   }
@@ -179,7 +178,7 @@ TEST(map_of_transposed_views) {
       }
       Workspace ws;
       ws.threads = 2;
-      cpu::map(s.m, s.got_bindings.data(), ws);
+      run::map(s.m, s.got_bindings.data(), ws);
       reference::map(s.m, s.want_bindings.data());
       compare(s, trial);
     }
@@ -244,15 +243,15 @@ TEST(map_sums_have_the_same_bits_for_any_thread_count) {
       if (!gone) step *= shape[d];
     }
     m.outputs = {{0, ReduceKind::Sum, false, out}};
-    std::vector<float> x(static_cast<size_t>(count_of(shape)));
+    Shared<float> x(static_cast<size_t>(count_of(shape)));
     for (float& f : x) f = std::uniform_real_distribution<float>(0, 1)(rng);
-    std::vector<double> first(static_cast<size_t>(step)), other(first.size());
-    for (int threads : {1, 2, 3, 5}) {
+    Shared<double> first(static_cast<size_t>(step)), other(first.size());
+    for (int threads : thread_counts({1, 2, 3, 5})) {
       Workspace ws;
       ws.threads = threads;
-      std::vector<double>& y = threads == 1 ? first : other;
+      Shared<double>& y = threads == 1 ? first : other;
       void* bindings[] = {x.data(), y.data()};
-      cpu::map(m, bindings, ws);
+      run::map(m, bindings, ws);
       CHECK(threads == 1 || std::memcmp(first.data(), other.data(), first.size() * 8) == 0);
     }
     // float32 blocks of 512 and float64 from there: far better than a plain float32 sum.
@@ -271,16 +270,16 @@ TEST(map_of_nothing_writes_the_identity) {
     m.reduced_axes = {1};
     m.inputs = {View{0, DType::Float32, 0, {3, 0}, {1, 1}}};
     m.outputs = {{0, kind, false, View{1, DType::Float32, 0, {3, 0}, {1, 0}}}};
-    float y[3] = {5, 5, 5};
-    void* bindings[] = {nullptr, y};
+    Shared<float> y = {5, 5, 5};
+    void* bindings[] = {nullptr, y.data()};
     Workspace ws;
-    cpu::map(m, bindings, ws);
+    run::map(m, bindings, ws);
     const float want = kind == ReduceKind::Sum ? 0.0f : kind == ReduceKind::Max ? -INFINITY : INFINITY;
     for (float v : y) CHECK(v == want);
   }
 }
 
-TEST(map_registers_of_long_programs_fit_the_cache) {
+CPU_TEST(map_registers_of_long_programs_fit_the_cache) {
   MapInstruction m;
   m.compute = DType::Float32;
   m.shape = {100000};

@@ -1,7 +1,6 @@
 // Accuracy of the element-wise functions, in units in the last place, against the next wider type.
 #include <cstring>
 
-#include "kernels/map/map.h"
 #include "test/reference/map.h"
 #include "test/views.h"
 
@@ -10,7 +9,7 @@ using namespace hessia::test;
 
 namespace {
 
-template <class T> void apply(MapOpcode opcode, const std::vector<T>& x, std::vector<T>& y) {
+template <class T> void apply(MapOpcode opcode, const Shared<T>& x, Shared<T>& y) {
   MapInstruction m;
   m.compute = sizeof(T) == 4 ? DType::Float32 : DType::Float64;
   m.shape = {static_cast<int64_t>(x.size())};
@@ -19,7 +18,7 @@ template <class T> void apply(MapOpcode opcode, const std::vector<T>& x, std::ve
   m.outputs = {{1, ReduceKind::None, false, dense_view(1, m.compute, m.shape)}};
   void* bindings[] = {const_cast<T*>(x.data()), y.data()};
   Workspace ws;
-  cpu::map(m, bindings, ws);
+  run::map(m, bindings, ws);
 }
 
 // Spacing of T at |x|, not below that of the smallest normal number times eps (the subnormal spacing).
@@ -30,8 +29,8 @@ template <class T> long double ulp(long double x) {
   return static_cast<long double>(std::nextafter(rounded, std::numeric_limits<T>::infinity())) - rounded;
 }
 
-template <class T, class Wide> void measure(const char* name, MapOpcode opcode, const std::vector<T>& x, double limit) {
-  std::vector<T> y(x.size());
+template <class T, class Wide> void measure(const char* name, MapOpcode opcode, const Shared<T>& x, double limit) {
+  Shared<T> y(x.size());
   apply(opcode, x, y);
   long double worst = 0;
   T at = 0;
@@ -62,9 +61,9 @@ template <class T, class Wide> void measure(const char* name, MapOpcode opcode, 
 }
 
 // Every magnitude, both signs, special values, and a dense middle range.
-template <class T> std::vector<T> samples(int count) {
+template <class T> Shared<T> samples(int count) {
   std::mt19937_64 rng(7);
-  std::vector<T> x = {T(0), -T(0), T(1), T(-1), std::numeric_limits<T>::infinity(), -std::numeric_limits<T>::infinity(),
+  Shared<T> x = {T(0), -T(0), T(1), T(-1), std::numeric_limits<T>::infinity(), -std::numeric_limits<T>::infinity(),
                       std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::max(), std::numeric_limits<T>::lowest(),
                       std::numeric_limits<T>::min(), std::numeric_limits<T>::denorm_min(), T(0.5), T(88.72283), T(88.8), T(-87.4),
                       T(-103.9), T(709.78), T(709.79), T(-745.1), T(-708.4), T(1e-20), T(-1e-20)};
@@ -140,7 +139,7 @@ TEST(math_kinks) {
   float a[8] = {5, -5, 5, -5, NAN, 1, 2.5f, 0.5f}, b[8] = {3, 3, -3, -3, 1, NAN, 7, 7}, y[4][8];
   void* bindings[] = {a, b, y[0], y[1], y[2], y[3]};
   Workspace ws;
-  cpu::map(m, bindings, ws);
+  run::map(m, bindings, ws);
   const float mods[] = {2, 1, -1, -2};
   for (int i = 0; i < 4; i++) CHECK(y[0][i] == mods[i]);
   CHECK(std::isnan(y[1][4]) && std::isnan(y[1][5]));

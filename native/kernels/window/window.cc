@@ -12,18 +12,7 @@ template <> const WindowKernels<double>& kernels<double>() { return HESSIA_PICK_
 
 template <class T>
 void run(const WindowInstruction& i, Bindings bindings, Workspace& workspace) {
-  WindowShape s;
-  const size_t spatial = i.window.size(), missing = 3 - spatial;
-  for (size_t d = 0; d < 3; ++d) {
-    const bool real = d >= missing;
-    const size_t from = d - missing;
-    s.space[d] = real ? i.x.shape[from + 1] : 1;
-    s.positions[d] = real ? i.y.shape[from + 1] : 1;
-    s.window[d] = real ? i.window[from] : 1;
-    s.stride[d] = real ? i.strides[from] : 1;
-    s.pad[d] = real ? i.pad_low[from] : 0;
-    s.dilation[d] = real ? i.dilations[from] : 1;
-  }
+  const WindowShape s = window_shape(i);
   const int64_t n = i.x.shape[0];
   const int64_t space = s.space[0] * s.space[1] * s.space[2];
   const int64_t positions = s.positions[0] * s.positions[1] * s.positions[2];
@@ -45,6 +34,22 @@ void run(const WindowInstruction& i, Bindings bindings, Workspace& workspace) {
 }
 
 }  // namespace
+
+WindowShape window_shape(const WindowInstruction& i) {
+  WindowShape s;
+  const size_t spatial = i.window.size(), missing = 3 - spatial;
+  for (size_t d = 0; d < 3; ++d) {
+    const bool real = d >= missing;
+    const size_t from = d - missing;
+    s.space[d] = real ? i.x.shape[from + 1] : 1;
+    s.positions[d] = real ? i.y.shape[from + 1] : 1;
+    s.window[d] = real ? i.window[from] : 1;
+    s.stride[d] = real ? i.strides[from] : 1;
+    s.pad[d] = real ? i.pad_low[from] : 0;
+    s.dilation[d] = real ? i.dilations[from] : 1;
+  }
+  return s;
+}
 
 void window(const WindowInstruction& instruction, Bindings bindings, Workspace& workspace) {
   if (instruction.x.dtype == DType::Float64) run<double>(instruction, bindings, workspace);

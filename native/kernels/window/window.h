@@ -7,8 +7,11 @@
 // the window whatever the thread count. Cost: n · positions · window operations.
 #pragma once
 #include "kernels/table.h"
+#include "kernels/window/planes.h"
 
 namespace hessia::cpu {
+
+WindowShape window_shape(const WindowInstruction& instruction);
 
 void window(const WindowInstruction& instruction, Bindings bindings, Workspace& workspace);
 

@@ -15,7 +15,7 @@ export const doctor: CommandModule = {
     addOutputOptions(command);
   },
   async run(_args, _values: OptionValues, context: Context): Promise<Outcome> {
-    const { nativeInfo, openDevice } = await import('../../device/open.js');
+    const { cudaInfo, nativeInfo, openDevice } = await import('../../device/open.js');
     const { matmulFlopsPerSecond } = await import('../measure/matmul.js');
     const native = nativeInfo();
     const device = openDevice({ device: 'cpu' });
@@ -29,10 +29,7 @@ export const doctor: CommandModule = {
       device.dispose();
     }
     const library = native.oneDNN ?? 'built-in';
-    const cuda = {
-      available: false,
-      reason: 'this version has no CUDA plug-in',
-    };
+    const cuda = cudaInfo();
     const mpi = { available: false, reason: 'this version has no MPI plug-in' };
     const model = native.model || (cpus()[0]?.model ?? 'unknown');
     const advice = libraryAdvice(native.oneDNN);
@@ -69,7 +66,7 @@ export const doctor: CommandModule = {
           'products',
           `float32 ${formatFlops(speed.float32)}/s (${library}), float64 ${formatFlops(speed.float64)}/s (built-in)`,
         ],
-        ['CUDA', `no: ${cuda.reason}`],
+        ['CUDA', cuda.available ? `${cuda.name}, ${formatBytes(cuda.memory)}, ${cuda.detail}` : `no: ${cuda.reason}`],
         ['MPI', `no: ${mpi.reason}`],
       ])
       .notes(advice);
