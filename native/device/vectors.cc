@@ -14,6 +14,13 @@ namespace {
 // The type of the few rows beside the many.
 DType beside(DType many) { return many == kBFloat16 ? DType::Float32 : many; }
 
+// A table entry that this device may lack.
+template <class F> F* required(F* kernel, const char* name, DType dtype, const KernelTable& table) {
+  if (kernel) return kernel;
+  throw Error(ErrorCode::UNSUPPORTED, std::string("no kernel for ") + name + " of " + dtype_name(dtype) + " on device " +
+                                          table.name + "; use --device cpu");
+}
+
 bool overlap(const Intervals& a, const Intervals& b) { return a.intersects(b, 0); }
 
 }  // namespace
@@ -112,7 +119,8 @@ void Device::sparse_select(DType dtype, int64_t length, BufferRows x, SparseRows
   std::vector<Touch> all = touch(dtype, length, s, row, 1, "sparseSelect");
   all.push_back(touch(dtype, length, x, "sparseSelect"));
   submit(all, all, "sparseSelect", [this, dtype, length, x, s, row] {
-    backend_->kernels().sparse_select(dtype, length, rows_ref(dtype, x), sparse_ref(s), row, backend_->workspace());
+    const KernelTable& table = backend_->kernels();
+    required(table.sparse_select, "sparseSelect", dtype, table)(dtype, length, rows_ref(dtype, x), sparse_ref(s), row, backend_->workspace());
   }, nullptr);
 }
 
@@ -120,7 +128,8 @@ void Device::sparse_copy(DType dtype, int64_t length, SparseRows s, int64_t from
   std::vector<Touch> all = touch(dtype, length, s, from, 1, "sparseCopy");
   touch(dtype, length, s, to, 1, "sparseCopy");
   submit(all, all, "sparseCopy", [this, dtype, length, s, from, to] {
-    backend_->kernels().sparse_copy(dtype, length, sparse_ref(s), from, to, backend_->workspace());
+    const KernelTable& table = backend_->kernels();
+    required(table.sparse_copy, "sparseCopy", dtype, table)(dtype, length, sparse_ref(s), from, to, backend_->workspace());
   }, nullptr);
 }
 
@@ -131,7 +140,8 @@ void Device::sparse_gram(DType dtype, int64_t length, BufferRows x, SparseRows s
   auto out = std::make_shared<std::vector<double>>();
   submit(std::move(all), {}, "sparseGram", [this, dtype, length, x, s, first, count, out] {
     out->resize(static_cast<size_t>(x.rows * count));
-    backend_->kernels().sparse_gram(dtype, length, rows_ref(dtype, x), sparse_ref(s), first, count, out->data(), backend_->workspace());
+    const KernelTable& table = backend_->kernels();
+    required(table.sparse_gram, "sparseGram", dtype, table)(dtype, length, rows_ref(dtype, x), sparse_ref(s), first, count, out->data(), backend_->workspace());
   }, [out, done = std::move(done)](const Cause& cause) { done(cause, std::move(*out)); });
 }
 
@@ -142,7 +152,8 @@ void Device::sparse_combine(DType dtype, int64_t length, std::vector<double> c, 
   if (static_cast<int64_t>(c.size()) != y.rows * count) invalid("sparseCombine", "coefficients are not y.rows × count");
   if (beta != 0) reads.push_back(ty);
   submit(std::move(reads), {ty}, "sparseCombine", [this, dtype, length, c = std::move(c), s, first, count, beta, y] {
-    backend_->kernels().sparse_combine(dtype, length, c.data(), sparse_ref(s), first, count, beta, rows_ref(dtype, y), backend_->workspace());
+    const KernelTable& table = backend_->kernels();
+    required(table.sparse_combine, "sparseCombine", dtype, table)(dtype, length, c.data(), sparse_ref(s), first, count, beta, rows_ref(dtype, y), backend_->workspace());
   }, nullptr);
 }
 

@@ -21,7 +21,7 @@ inline int64_t bytes_per_element(DType t) {
 }
 
 inline const char* dtype_name(DType t) {
-  static const char* const names[] = {"float32", "float64", "int32", "bool"};
+  static const char* const names[] = {"float32", "float64", "int32", "bool", "bfloat16"};
   return names[static_cast<int>(t)];
 }
 

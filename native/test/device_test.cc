@@ -153,6 +153,17 @@ TEST(device_profile_gives_a_time_per_instruction) {
   CHECK(seconds.size() == 2 && seconds[0] > 0 && seconds[1] > 0);
 }
 
+TEST(device_without_a_kernel_says_so) {
+  if (on_cpu()) return;
+  auto d = device();
+  BufferPtr x = d->allocate(32), index = d->allocate(16), values = d->allocate(32);
+  d->random(F, 8, {x, 0, 1, 8}, Distribution::Normal, 1, 1);
+  d->sparse_select(F, 8, {x, 0, 1, 8}, {index, values, 1, 8, 4}, 0);
+  const Outcome out = read(*d, x, 0, 8);
+  CHECK(out.cause && out.cause->code == ErrorCode::UNSUPPORTED);
+  CHECK(out.cause && std::string(out.cause->what()).find("sparseSelect of float32 on device cuda") != std::string::npos);
+}
+
 TEST(devices_are_independent) {
   std::vector<std::unique_ptr<Device>> devices;
   std::vector<BufferPtr> buffers;

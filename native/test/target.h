@@ -65,6 +65,7 @@ inline void gram(DType t, int64_t n, RowsRef a, RowsRef b, double* out, Workspac
 inline void combine(DType t, int64_t n, const double* c, RowsRef a, double beta, RowsRef b, Workspace& ws) {
   call(&KernelTable::combine, ws, t, n, c, a, beta, b);
 }
+inline void round_bfloat16(int64_t n, RowsRef a, RowsRef b, Workspace& ws) { call(&KernelTable::round_bfloat16, ws, n, a, b); }
 inline void orthogonalize(DType t, int64_t n, RowsRef basis, RowsRef w, double* out, Workspace& ws) {
   call(&KernelTable::orthogonalize, ws, t, n, basis, w, out);
 }

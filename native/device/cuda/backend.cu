@@ -14,7 +14,9 @@ const KernelTable& kernel_table() {
       map, copy, fill, dot, conv, window,
       take, take_transpose, gather_elements, scatter_elements,
       arg_reduce, cumsum, argsort,
-      gram, combine, orthogonalize, random,
+      gram, combine, round_bfloat16, orthogonalize,
+      nullptr, nullptr, nullptr, nullptr,  // sparse rows
+      random,
   };
   return table;
 }

@@ -21,6 +21,7 @@ void argsort(const ArgsortInstruction&, Bindings, Workspace&);
 
 void gram(DType, int64_t length, RowsRef a, RowsRef b, double* out, Workspace&);
 void combine(DType, int64_t length, const double* c, RowsRef a, double beta, RowsRef b, Workspace&);
+void round_bfloat16(int64_t length, RowsRef a, RowsRef b, Workspace&);
 void orthogonalize(DType, int64_t length, RowsRef basis, RowsRef w, double* out, Workspace&);
 void random(DType, int64_t length, RowsRef target, Distribution, uint64_t seed, uint64_t stream, Workspace&);
 

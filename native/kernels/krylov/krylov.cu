@@ -7,9 +7,11 @@
 // the sweep before, then project what is left; the basis is read once per sweep from memory, and the
 // projection finds its segment in the cache. Nothing is read back in between. Deterministic.
 #include <cmath>
+#include <cstring>
 
 #include "device/cuda/context.h"
 #include "device/cuda/kernels.h"
+#include "kernels/krylov/krylov.h"
 
 namespace hessia::cuda {
 namespace {
@@ -26,6 +28,15 @@ template <class T> struct Rows {
 };
 template <class T> Rows<T> rows_of(RowsRef r) { return {static_cast<T*>(r.data), r.rows, r.stride}; }
 
+HESSIA_DEVICE float from_bits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+HESSIA_DEVICE float widened(BFloat16 x) { return from_bits(static_cast<uint32_t>(x.bits) << 16); }
+HESSIA_DEVICE float widened(float x) { return x; }
+HESSIA_DEVICE double widened(double x) { return x; }
+
 // The sum over the block, for thread 0; `space` has kWarps elements. All threads call it.
 HESSIA_DEVICE double block_sum(double x, double* space) {
   for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
@@ -39,8 +50,8 @@ HESSIA_DEVICE double block_sum(double x, double* space) {
 }
 
 // partials[segment][i][j] for rows i = 4 blockIdx.y + …, j = 4 blockIdx.z + …; only j <= i + 3 if symmetric.
-template <class T, int NA, int NB>
-__global__ void gram_segments(Rows<const T> a, Rows<const T> b, int64_t length, int64_t row_blocks, bool symmetric, double* partials) {
+template <class T, class B, int NA, int NB>
+__global__ void gram_segments(Rows<const T> a, Rows<const B> b, int64_t length, int64_t row_blocks, bool symmetric, double* partials) {
   HESSIA_SHARED(double, space, kWarps);
   const int64_t segment = blockIdx.x / row_blocks, i0 = blockIdx.x % row_blocks * NA, j0 = static_cast<int64_t>(blockIdx.y) * NB;
   if (symmetric && j0 > i0 + NA - 1) return;
@@ -50,7 +61,7 @@ __global__ void gram_segments(Rows<const T> a, Rows<const T> b, int64_t length, 
   for (int64_t e = first + threadIdx.x; e < last; e += kThreads) {
     T x[NA], y[NB];
     for (int r = 0; r < NA; r++) x[r] = i0 + r < a.rows ? a.row(i0 + r)[e] : T(0);
-    for (int s = 0; s < NB; s++) y[s] = j0 + s < b.rows ? b.row(j0 + s)[e] : T(0);
+    for (int s = 0; s < NB; s++) y[s] = j0 + s < b.rows ? widened(b.row(j0 + s)[e]) : T(0);
     for (int r = 0; r < NA; r++) for (int s = 0; s < NB; s++) sum[r][s] += x[r] * y[s];
   }
   for (int r = 0; r < NA; r++) {
@@ -74,7 +85,7 @@ __global__ void sum_segments(int64_t entries, int64_t segments, int64_t n, bool 
   out[e] = sum;
 }
 
-template <class T> void gram_rows(int64_t length, RowsRef ra, RowsRef rb, double* out, Workspace& ws) {
+template <class T, class B> void gram_rows(int64_t length, RowsRef ra, RowsRef rb, double* out, Workspace& ws) {
   const int64_t entries = ra.rows * rb.rows;
   if (entries == 0) return;
   if (length == 0) {
@@ -82,7 +93,8 @@ template <class T> void gram_rows(int64_t length, RowsRef ra, RowsRef rb, double
     return;
   }
   const bool symmetric = ra.data == rb.data && ra.rows == rb.rows && ra.stride == rb.stride && ra.rows > 1;
-  const Rows<const T> a = rows_of<const T>(ra), b = rows_of<const T>(rb);
+  const Rows<const T> a = rows_of<const T>(ra);
+  const Rows<const B> b = rows_of<const B>(rb);
   const int64_t segments = ceil_div(length, kSegment);
   double* partials = static_cast<double*>(gpu(ws).device_scratch(static_cast<size_t>((segments + 1) * entries * 8)));
   double* total = partials + segments * entries;
@@ -91,16 +103,17 @@ template <class T> void gram_rows(int64_t length, RowsRef ra, RowsRef rb, double
     launch_blocks(ws, kernel, dim3(static_cast<unsigned>(segments * row_blocks), static_cast<unsigned>(ceil_div(rb.rows, nb))), a, b,
                   length, row_blocks, symmetric, partials);
   };
-  if (ra.rows == 1) go(gram_segments<T, 1, kRows>, 1, kRows);
-  else if (rb.rows == 1) go(gram_segments<T, kRows, 1>, kRows, 1);
-  else go(gram_segments<T, kRows, kRows>, kRows, kRows);
+  if (ra.rows == 1) go(gram_segments<T, B, 1, kRows>, 1, kRows);
+  else if (rb.rows == 1) go(gram_segments<T, B, kRows, 1>, kRows, 1);
+  else go(gram_segments<T, B, kRows, kRows>, kRows, kRows);
   launch(ws, sum_segments, entries, entries, segments, rb.rows, symmetric, static_cast<const double*>(partials), total);
   gpu(ws).context->download(out, total, static_cast<size_t>(entries * 8));
 }
 
 // b_j[e] ← beta b_j[e] + Σ_i c[j, i] a_i[e] for rows j of one group of kTargets. Rows of a whose coefficient is 0
 // add nothing, not even NaN; in place (a is b, c diagonal) a thread reads before it writes.
-template <class T> __global__ void combine_elements(const double* c, Rows<const T> a, double beta, Rows<T> b, int64_t length) {
+template <class A, class T>
+__global__ void combine_elements(const double* c, Rows<const A> a, double beta, Rows<T> b, int64_t length) {
   const int64_t all = flat_index(), e = all % length, j0 = all / length * kTargets;
   if (j0 >= b.rows) return;
   const int count = b.rows - j0 < kTargets ? static_cast<int>(b.rows - j0) : kTargets;
@@ -110,7 +123,7 @@ template <class T> __global__ void combine_elements(const double* c, Rows<const 
     bool needed = false;
     for (int j = 0; j < count; j++) needed = needed || c[(j0 + j) * a.rows + i] != 0;
     if (!needed) continue;
-    const double x = static_cast<double>(a.row(i)[e]);
+    const double x = static_cast<double>(widened(a.row(i)[e]));
     for (int j = 0; j < count; j++) {
       const double f = c[(j0 + j) * a.rows + i];
       if (f != 0) sum[j] += f * x;
@@ -119,13 +132,26 @@ template <class T> __global__ void combine_elements(const double* c, Rows<const 
   for (int j = 0; j < count; j++) b.row(j0 + j)[e] = static_cast<T>(sum[j]);
 }
 
-template <class T> void combine_rows(int64_t length, const double* c, RowsRef ra, double beta, RowsRef rb, Workspace& ws) {
+template <class A, class T> void combine_rows(int64_t length, const double* c, RowsRef ra, double beta, RowsRef rb, Workspace& ws) {
   if (length == 0 || rb.rows == 0) return;
   const size_t bytes = static_cast<size_t>(ra.rows * rb.rows) * 8;
   double* coefficients = static_cast<double*>(gpu(ws).device_scratch(bytes));
   gpu(ws).context->upload(coefficients, c, bytes);
-  launch(ws, combine_elements<T>, length * ceil_div(rb.rows, kTargets), static_cast<const double*>(coefficients), rows_of<const T>(ra),
+  launch(ws, combine_elements<A, T>, length * ceil_div(rb.rows, kTargets), static_cast<const double*>(coefficients), rows_of<const A>(ra),
          beta, rows_of<T>(rb), length);
+}
+
+// Rounded to nearest, ties to even; NaN keeps its upper bits and stays one.
+__global__ void round_elements(Rows<const float> a, Rows<BFloat16> b, int64_t length) {
+  const int64_t all = flat_index();
+  if (all >= length * a.rows) return;
+  const int64_t row = all / length, e = all - row * length;
+  const float x = a.row(row)[e];
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  if (x != x) bits |= 0x400000u;
+  else bits += 0x7fffu + (bits >> 16 & 1u);
+  b.row(row)[e] = BFloat16{static_cast<uint16_t>(bits >> 16)};
 }
 
 // One sweep over one segment: w ← w - Σ minus_i basis_i (if update), then partials[segment] = basis · w (if project)
@@ -193,12 +219,17 @@ template <class T> void orthogonalize_row(int64_t length, RowsRef rb, RowsRef rw
 }  // namespace
 
 void gram(DType dtype, int64_t length, RowsRef a, RowsRef b, double* out, Workspace& ws) {
-  if (dtype == DType::Float32) gram_rows<float>(length, a, b, out, ws);
-  else gram_rows<double>(length, a, b, out, ws);
+  if (dtype == kBFloat16) gram_rows<float, BFloat16>(length, a, b, out, ws);
+  else if (dtype == DType::Float32) gram_rows<float, float>(length, a, b, out, ws);
+  else gram_rows<double, double>(length, a, b, out, ws);
 }
 void combine(DType dtype, int64_t length, const double* c, RowsRef a, double beta, RowsRef b, Workspace& ws) {
-  if (dtype == DType::Float32) combine_rows<float>(length, c, a, beta, b, ws);
-  else combine_rows<double>(length, c, a, beta, b, ws);
+  if (dtype == kBFloat16) combine_rows<BFloat16, float>(length, c, a, beta, b, ws);
+  else if (dtype == DType::Float32) combine_rows<float, float>(length, c, a, beta, b, ws);
+  else combine_rows<double, double>(length, c, a, beta, b, ws);
+}
+void round_bfloat16(int64_t length, RowsRef a, RowsRef b, Workspace& ws) {
+  launch(ws, round_elements, length * a.rows, rows_of<const float>(a), rows_of<BFloat16>(b), length);
 }
 void orthogonalize(DType dtype, int64_t length, RowsRef basis, RowsRef w, double* out, Workspace& ws) {
   if (dtype == DType::Float32) orthogonalize_row<float>(length, basis, w, out, ws);

@@ -238,7 +238,7 @@ TEST(bfloat16_rounds_to_nearest_even) {
     Guarded a(4), b(2);
     std::memcpy(a.data(), &from, 4);
     Workspace ws;
-    cpu::round_bfloat16(1, {a.data(), 1, 1}, {b.data(), 1, 1}, ws);
+    run::round_bfloat16(1, {a.data(), 1, 1}, {b.data(), 1, 1}, ws);
     CHECK(*b.as<uint16_t>() == to);
   }
 }
@@ -252,7 +252,7 @@ TEST(bfloat16_rows_are_those_of_float32) {
     Workspace ws;
     ws.threads = 2;
     const RowsRef rows{half.data(), m, stride};
-    cpu::round_bfloat16(n, wide.ref(), rows, ws);
+    run::round_bfloat16(n, wide.ref(), rows, ws);
     for (int64_t i = 0; i < m; i++) for (int64_t e = 0; e < n; e++) {
       const uint32_t bits = static_cast<uint32_t>(half.as<uint16_t>()[i * stride + e]) << 16;
       float rounded;
@@ -261,7 +261,7 @@ TEST(bfloat16_rows_are_those_of_float32) {
       wide.at(i, e) = rounded;
     }
     Guarded got(static_cast<size_t>(k * m * 8));
-    cpu::gram(kBFloat16, n, x.ref(), rows, got.as<double>(), ws);
+    run::gram(kBFloat16, n, x.ref(), rows, got.as<double>(), ws);
     for (int64_t i = 0; i < k; i++) for (int64_t j = 0; j < m; j++) {
       double magnitude;
       const double exact = x.dot(i, wide, j, &magnitude);
@@ -272,8 +272,8 @@ TEST(bfloat16_rows_are_those_of_float32) {
     Matrix<float> y(k, n, 2, rng), z(k, n, 2, rng);
     for (int64_t i = 0; i < k; i++) for (int64_t e = 0; e < n; e++) z.at(i, e) = y.at(i, e);
     const double beta = pick(rng, 0, 1) ? 0.0 : 0.5;
-    cpu::combine(kBFloat16, n, c.data(), rows, beta, y.ref(), ws);
-    cpu::combine(DType::Float32, n, c.data(), wide.ref(), beta, z.ref(), ws);
+    run::combine(kBFloat16, n, c.data(), rows, beta, y.ref(), ws);
+    run::combine(DType::Float32, n, c.data(), wide.ref(), beta, z.ref(), ws);
     for (int64_t i = 0; i < k; i++) for (int64_t e = 0; e < n; e++) {
       double magnitude = 1;
       for (int64_t r = 0; r < m; r++) magnitude += std::fabs(c[static_cast<size_t>(i * m + r)] * static_cast<double>(wide.at(r, e)));

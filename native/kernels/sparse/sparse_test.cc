@@ -86,12 +86,12 @@ template <class T> void check(std::mt19937_64& rng) {
 
 }  // namespace
 
-TEST(sparse_rows_against_dense) {
+CPU_TEST(sparse_rows_against_dense) {
   std::mt19937_64 rng(21);
   check<float>(rng);
   check<double>(rng);
 }
-TEST(sparse_select_takes_what_is_not_finite) {
+CPU_TEST(sparse_select_takes_what_is_not_finite) {
   float x[8] = {1, -7, 3, NAN, 2, 9, INFINITY, 0}, values[3];
   uint16_t indices[3];
   Workspace ws;
@@ -99,7 +99,7 @@ TEST(sparse_select_takes_what_is_not_finite) {
   CHECK(indices[0] == 3 && indices[1] == 5 && indices[2] == 6);
   CHECK(std::isnan(values[0]) && values[1] == 9 && std::isinf(values[2]) && x[3] == 0 && x[1] == -7);
 }
-TEST(sparse_index_outside_its_block_is_refused) {
+CPU_TEST(sparse_index_outside_its_block_is_refused) {
   float values[2] = {1, 1}, x[3] = {1, 2, 3};
   uint16_t indices[2] = {1, 1};  // the second block has one element
   const SparseRef s{indices, values, 1, 2, 1};
