@@ -27,6 +27,7 @@ import {
   neg,
   normaliseAxis,
   type Operand,
+  reciprocal,
   reduceMax,
   reduceSum,
   rsqrt,
@@ -129,7 +130,8 @@ const guard = (x: Node, axes: readonly number[]): Node => stopGradient(reduceMax
 
 export function softmax(x: Node, axes: readonly number[]): Node {
   const e = exp(sub(x, guard(x, axes)));
-  return div(e, reduceSum(e, axes, true));
+  // the sum is at least 1; its reciprocal, once a row, leaves derivatives without divisions
+  return mul(e, reciprocal(reduceSum(e, axes, true)));
 }
 export function logSoftmax(x: Node, axes: readonly number[]): Node {
   const shifted = sub(x, guard(x, axes));

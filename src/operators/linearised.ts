@@ -11,7 +11,7 @@ import type { CompiledProgram, OutputPlacement, Placement } from '../transform/c
 import { compile } from '../transform/compile.js';
 import { gradient, jvp, tangentInputs, transpose } from '../transform/jvp.js';
 import { align } from '../transform/plan.js';
-import { residuals } from '../transform/split.js';
+import { fewerResiduals } from '../transform/split.js';
 import { bytesOf, contiguousStrides } from '../transform/views.js';
 import type { MetricName } from './metric.js';
 import { metric } from './metric.js';
@@ -24,6 +24,8 @@ export interface Linearised {
   readonly tangents: readonly Node[];
   readonly results: readonly (Node | null)[];
   readonly residuals: readonly Node[];
+  /** computed from residuals by every product */
+  readonly again: ReadonlySet<Node>;
   readonly residualPlaces: ReadonlyMap<Node, Placement>;
   readonly residualBytes: number;
 }
@@ -34,14 +36,14 @@ export function linearise(name: CurvatureName, graph: BatchGraph): Linearised {
   const along = new Map(graph.parameters.map((p, i) => [p, tangents[i] as Node]));
   const results = name === 'hessian' ? hessianProduct(graph, along) : metricProduct(name, graph, tangents, along);
   const live = results.filter((r): r is Node => r !== null);
-  const kept = residuals(live, tangents);
+  const { kept, again } = fewerResiduals(live, tangents);
   const residualPlaces = new Map<Node, Placement>();
   let bytes = 0;
   for (const r of kept) {
     residualPlaces.set(r, { binding: 'residuals', offset: bytes / bytesPerElement[r.dtype] });
     bytes = align(bytes + bytesOf(r.shape, r.dtype));
   }
-  return { graph, tangents, results, residuals: kept, residualPlaces, residualBytes: bytes };
+  return { graph, tangents, results, residuals: kept, again, residualPlaces, residualBytes: bytes };
 }
 function hessianProduct(graph: BatchGraph, along: ReadonlyMap<Node, Node>): (Node | null)[] {
   const gradients = gradient(graph.loss, graph.parameters);
@@ -97,6 +99,7 @@ export function compileTangent(linear: Linearised, k: number, mode: 'retained' |
     live.map(({ node }) => node),
     leaves,
     k,
+    mode === 'retained' ? linear.again : undefined,
   );
   const outputs: OutputPlacement[] = batched.map(({ node }, j) => ({
     node,

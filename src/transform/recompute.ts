@@ -33,6 +33,7 @@ const dearOps = new Set<string>([
   ],
   ...['sinh', 'cosh', 'asinh', 'acosh', 'atanh', 'tanh', 'sigmoid', 'softplus', 'erf', 'pow', 'atan2', 'mod'],
 ]);
+export const isCheap = (n: Node): boolean => isElementwise(n) && !dearOps.has(n.op);
 const work = (n: Node): number => sizeOf(n.shape) * (dearOps.has(n.op) ? dear : cheap);
 
 /** Bytes that reading a value moves: of a broadcast, those of what it repeats. */

@@ -2,12 +2,15 @@
  * Whole random graphs through the transforms a curvature product is made of: gradient, tangent of the gradient, a block
  * of directions, compilation.
  */
-import { describe, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { evaluate, type Value } from '../../src/graph/evaluate.js';
 import type { Node } from '../../src/graph/index.js';
-import { isFloat, ops, sizeOf } from '../../src/graph/index.js';
+import { describe as describeNode, isFloat, ops, sizeOf } from '../../src/graph/index.js';
 import { batch } from '../../src/transform/batch.js';
 import { gradient, jvp } from '../../src/transform/jvp.js';
+import { dependents, reachable } from '../../src/transform/reach.js';
+import { isCheap } from '../../src/transform/recompute.js';
+import { fewerResiduals, viewOps } from '../../src/transform/split.js';
 import { centralDifference, expectClose, inner, largest, type Vector, valueAt } from '../cases/instance.js';
 import { Chance } from '../cases/random.js';
 import { randomGraph } from '../cases/random-graph.js';
@@ -103,15 +106,30 @@ describe.each(Array.from({ length: 60 }, (_, i) => i + 1))('seed %i', (seed) => 
     );
   });
 
-  test('a compiled block of products is the products one by one', () => {
+  test.each([
+    ['computing everything', false],
+    ['reading residuals', true],
+  ])('a compiled block of products is the products one by one, %s', (_, retained) => {
     const blocks = s.leaves.map((leaf, i) => ({
       node: leaf.graph.input(`block(${leaf.id})`, [3, ...leaf.shape], leaf.dtype),
       value: directions.flatMap((d) => d[i]?.value ?? []),
       from: u[i]?.node as Node,
     }));
-    const batched = batch(product(u), new Map(blocks.map(({ from, node }) => [from, node])), 3);
+    const replaced = new Map(blocks.map(({ from, node }) => [from, node]));
+    const { kept, again } = fewerResiduals(product(u), [...replaced.keys()]);
+    const batched = batch(product(u), replaced, 3, retained ? again : undefined);
+    const residuals = retained ? kept.map((node) => ({ node, value: valueAt(node, s.at) })) : [];
     const want = directions.map((d) => product(d).map((n) => valueAt(n, given)));
-    const inputs = [...[...s.at].map(([node, value]) => ({ node, value })), ...blocks];
+    const inputs = [...[...s.at].map(([node, value]) => ({ node, value })), ...blocks, ...residuals];
+    if (retained) {
+      const order = reachable(
+        batched.map(({ node }) => node),
+        new Set(kept),
+      );
+      const moving = dependents(order, replaced.values());
+      const work = order.filter((n) => !moving.has(n) && !kept.includes(n) && n.inputs.length > 0);
+      expect(work.filter((n) => !isCheap(n) && !viewOps.has(n.op)).map(describeNode)).toEqual([]);
+    }
     const request = {
       inputs: inputs.map(({ node, value }, i) => ({
         node,
