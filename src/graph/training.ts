@@ -16,6 +16,8 @@ export interface BufferUpdate {
   readonly value: Node;
   /** what the buffer holds at first */
   readonly initial: ArrayLike<number>;
+  /** what every element of it is before any data: 0 for a mean, 1 for a variance */
+  readonly fresh: number;
 }
 
 export class Training {

@@ -93,13 +93,13 @@ function observed(x: Node, options: BatchNormOptions): { mean: Node; variance: N
   const batch = f.batchStatistics(x);
   const updates = x.graph.training?.updates ?? [];
   const { momentum = 0.9, name = `batchNorm${updates.length / 2}` } = options;
-  for (const [key, part] of [
-    ['mean', 'running_mean'],
-    ['variance', 'running_var'],
+  for (const [key, part, fresh] of [
+    ['mean', 'running_mean', 0],
+    ['variance', 'running_var', 1],
   ] as const) {
     const initial = stored(options[key]);
     if (!initial) refuse('batchNorm', `running statistics ${typed(options[key])} must be constants`);
-    updates.push({ buffer: `${name}.${part}`, keep: momentum, value: batch[key], initial });
+    updates.push({ buffer: `${name}.${part}`, keep: momentum, value: batch[key], initial, fresh });
   }
   return batch;
 }

@@ -5,26 +5,37 @@
  *   their biases                                U(±1/√fan_in) of their layer
  *   scales 1, shifts 0, tables of embeddings N(0, 1)
  *
- * What is used as none of these, or as several of them, keeps its value.
+ * What is used as none of these, or as several of them, keeps its value. In mode 'train' running statistics start from
+ * mean 0 and variance 1.
  */
 import type { NdArray } from '../base/ndarray.js';
 import type { MeanLoss } from '../model/mean-loss.js';
+import { Objective, type ParameterChoice } from '../model/objective.js';
 import { parameterArrays, withParameters } from '../model/with-parameters.js';
 import { type LayerTap, layerTaps } from '../taps/index.js';
 import * as initialisers from '../trace/initialisers.js';
 
 export interface FreshStart {
   readonly f: MeanLoss;
-  /** parameters that keep their values */
+  /** parameters that keep their values because nothing says how to draw them */
   readonly kept: readonly string[];
+  /** running statistics as they are before any data, by name; none in mode 'eval'. For `train` */
+  readonly statistics: Readonly<Record<string, Float64Array>>;
 }
 
-export function withFreshParameters(f: MeanLoss, seed = 0): FreshStart {
+/** @param choice which parameters are trained: the others stay as they are */
+export function withFreshParameters(f: MeanLoss, seed = 0, choice: ParameterChoice = {}): FreshStart {
   const taps = layerTaps(f);
+  const objective = new Objective(f, choice);
+  const chosen = new Set(objective.parameters.map((p) => p.name));
   const of = (name: string): LayerTap[] => taps.filter((t) => t.parameter === name);
   const kept: string[] = [];
   const values = new Map<string, NdArray>();
   for (const [index, [name, array]] of [...parameterArrays(f.model)].entries()) {
+    if (!chosen.has(name)) {
+      values.set(name, array);
+      continue;
+    }
     const own = of(name);
     const kinds = new Set(own.map((t) => t.kind));
     const initialiser = kinds.size === 1 ? choose(own[0] as LayerTap, of) : undefined;
@@ -32,7 +43,11 @@ export function withFreshParameters(f: MeanLoss, seed = 0): FreshStart {
     const data = initialiser?.(array.shape, initialisers.parameterRandom(seed, index));
     values.set(name, data ? { dtype: 'float64', shape: array.shape, data } : array);
   }
-  return { f: { ...f, model: withParameters(f.model, values) }, kept };
+  const { updates } = objective.formulate(objective.samplesOf(0), 'float32');
+  const statistics = Object.fromEntries(
+    updates.map(({ buffer, fresh, initial }) => [buffer, new Float64Array(initial.length).fill(fresh)]),
+  );
+  return { f: { ...f, model: withParameters(f.model, values) }, kept, statistics };
 }
 
 const uniform = (fan: number): initialisers.Initialiser =>

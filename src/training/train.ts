@@ -5,12 +5,10 @@
  */
 import { ComputationError, InputError } from '../base/errors.js';
 import { shuffled } from '../data/shuffle.js';
-import { Execution } from '../model/execution.js';
 import type { MeanLoss } from '../model/mean-loss.js';
-import { Objective } from '../model/objective.js';
 import type { CurvatureOptions } from '../operators/create.js';
-import { Evaluator } from '../operators/evaluation.js';
 import { checkInterrupted } from '../operators/linear-operator.js';
+import { testedAt } from '../operators/tested.js';
 import { TrainingStep } from '../operators/training-step.js';
 import type { AlgorithmFactory } from './algorithm.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
@@ -47,7 +45,10 @@ export interface TrainOptions extends Omit<CurvatureOptions, 'block' | 'fisherSa
   /** what the algorithm is, in words that differ where its options do: a checkpoint of another is refused */
   readonly describe: string;
   readonly epochs: number;
+  /** evaluated after every epoch, in mode 'eval', with the parameters and running statistics of that moment */
   readonly test?: MeanLoss | undefined;
+  /** running statistics to start from, by name; the model's where none are given */
+  readonly statistics?: Readonly<Record<string, ArrayLike<number>>> | undefined;
   /** read at the start where it exists, written after every epoch */
   readonly checkpoint?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -91,11 +92,8 @@ export async function train(f: MeanLoss, options: TrainOptions): Promise<Trainin
     throw new InputError(`the number of epochs must be a whole number of at least 1, not ${wanted}`);
   await using step = await TrainingStep.create(f, options);
   const { objective, device, dtype } = step.execution;
-  if (options.test && (options.test.model.mode === 'train' || Object.keys(await step.buffers()).length > 0))
-    throw new InputError(
-      'test data are evaluated in mode eval, with running statistics that training in mode train still changes; leave them out, and evaluate the model that is written',
-    );
-  await using tested = options.test && (await evaluation(step, options.test, options));
+  await using tested = options.test && (await testedAt(step, options.test));
+  if (options.statistics) step.restore(options.statistics);
   const run = {
     model: objective.model.fingerprint,
     objective: await objective.fingerprint(),
@@ -172,21 +170,6 @@ export async function train(f: MeanLoss, options: TrainOptions): Promise<Trainin
 
 function minibatches(order: Int32Array, size: number): Int32Array[] {
   return Array.from({ length: Math.ceil(order.length / size) }, (_, i) => order.subarray(i * size, (i + 1) * size));
-}
-
-/** Test data at the parameters that training moves. */
-async function evaluation(
-  step: TrainingStep,
-  f: MeanLoss,
-  options: TrainOptions,
-): Promise<AsyncDisposable & Pick<Evaluator, 'evaluate'>> {
-  const { device, dtype } = step.execution;
-  const execution = await Execution.create(new Objective(f, options), { device, dtype, parameters: step.parameters });
-  const evaluator = new Evaluator(execution);
-  return {
-    evaluate: (signal) => evaluator.evaluate(signal),
-    [Symbol.asyncDispose]: async () => execution.dispose(),
-  };
 }
 
 /** smallest test loss, or training loss where nothing is tested; the first of equals */

@@ -56,18 +56,25 @@ export const train: CommandModule = {
     const { ensureWritable, writeFileAtomic } = await import('../../base/atomic-write.js');
     const { meanLoss } = await import('../../model/mean-loss.js');
     const { Objective } = await import('../../model/objective.js');
-    const { writeOnnx } = await import('../../onnx/index.js');
+    const { loadOnnx, requireBatchNorm, writeOnnx } = await import('../../onnx/index.js');
     const { stepsPerEpoch, train: run, withFreshParameters } = await import('../../training/index.js');
     const { openData, openSession } = await import('../session.js');
     for (const file of [options.out, options.checkpoint, options.metrics, options.report])
       if (file !== undefined) await ensureWritable(file);
     await using session = await openSession(path as string, options);
+    const { model } = session;
+    // dropout alone is reason enough for mode train
+    if (options.mode === 'train' && !(model.operators.has('Dropout') && !model.operators.has('BatchNormalization')))
+      requireBatchNorm(model);
     const test =
       options.test &&
       (await openData({ ...options, data: options.test, target: options.testTarget, samples: undefined }));
     try {
       const start =
-        options.init === 'fresh' ? withFreshParameters(session.loss, options.seed) : { f: session.loss, kept: [] };
+        options.init === 'fresh'
+          ? withFreshParameters(session.loss, options.seed, session.options)
+          : { f: session.loss, kept: [], statistics: undefined };
+      const evaluated = options.mode === 'train' ? await loadOnnx(path as string, { fix: options.fix }) : start.f.model;
       const objective = new Objective(start.f, session.options);
       const chosen = await chooseAlgorithm(
         options,
@@ -78,7 +85,8 @@ export const train: CommandModule = {
         ...session.options,
         ...chosen,
         epochs: options.epochs,
-        test: test && meanLoss(session.model, session.loss.loss, test, { ...session.loss, samples: undefined }),
+        statistics: start.statistics,
+        test: test && meanLoss(evaluated, session.loss.loss, test, { ...session.loss, samples: undefined }),
         checkpoint: options.checkpoint,
         signal,
         onProgress: ({ epoch, step, steps }) =>
@@ -110,7 +118,10 @@ export const train: CommandModule = {
         threads: session.device.threads,
         version: context.version,
         warnings: [
-          ...session.model.warnings,
+          ...model.warnings,
+          ...(options.init === 'fresh' && options.mode === 'eval' && model.operators.has('BatchNormalization')
+            ? ["batch normalisation keeps the file's running statistics; --mode train starts and trains them anew"]
+            : []),
           ...(start.kept.length > 0 ? [`these parameters kept the file's values: ${start.kept.join(', ')}`] : []),
         ],
       };

@@ -28,7 +28,7 @@ function batchNormalization(op: Op): readonly (Node | undefined)[] {
   const updated = [batch.mean, batch.variance].map((value, i) => {
     const initial = op.known(3 + i)?.data;
     // statistics that the model computes itself are nowhere to be written to
-    if (initial) training.updates.push({ buffer: op.node.inputs[3 + i] ?? '', keep, value, initial });
+    if (initial) training.updates.push({ buffer: op.node.inputs[3 + i] ?? '', keep, value, initial, fresh: i });
     return ops.add(ops.mul(keep, running[i] as Node), ops.mul(1 - keep, value));
   });
   return [y, ...updated];
