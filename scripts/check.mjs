@@ -1,4 +1,4 @@
-// npm run check: types, lint, format, dependency directions, package exports.
+// npm run check: types, lint, format, dependency directions, package exports, the API reference.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from './setup.mjs';
@@ -8,6 +8,8 @@ const steps = [
   ['lint and format', 'node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings'],
   ['dependency directions', 'scripts/check-dependencies.mjs'],
   ['package.json', 'node_modules/publint/src/cli.js', '--strict'],
+  // every export documented, every link and every type that is referred to there
+  ['API reference', 'node_modules/typedoc/bin/typedoc', '--emit', 'none'],
 ];
 let wrong = 0;
 for (const [name, script, ...args] of steps) {
@@ -18,7 +20,7 @@ for (const [name, script, ...args] of steps) {
 }
 console.error(
   wrong === 0
-    ? 'check: types, lint, format, dependencies and package are fine'
+    ? 'check: types, lint, format, dependencies, package and reference are fine'
     : `check: ${wrong} of ${steps.length} failed`,
 );
 process.exit(wrong === 0 ? 0 : 1);

@@ -3,6 +3,7 @@
  * `code` is stable and for programs; `exitCode` is what the command line ends with (docs: exit codes).
  */
 
+/** What kind of failure it was; the command line ends with 2, 1 or 130 accordingly. */
 export type ErrorCode =
   | 'INPUT'
   | 'UNSUPPORTED'
@@ -22,7 +23,9 @@ const exitCodes: Record<ErrorCode, 1 | 2 | 130> = {
   ABORTED: 130,
 };
 
+/** Base of every error thrown on purpose: `instanceof HessiaError`, then `code`. */
 export abstract class HessiaError extends Error {
+  /** stable, for programs */
   readonly code: ErrorCode;
 
   /** `message` is folded to one line, because stderr shows exactly one. */
@@ -32,6 +35,7 @@ export abstract class HessiaError extends Error {
     this.name = new.target.name;
   }
 
+  /** what the command line ends with */
   get exitCode(): 1 | 2 | 130 {
     return exitCodes[this.code];
   }
@@ -68,6 +72,7 @@ export class ComputationError extends HessiaError {
   }
 }
 
+/** Memory was refused by the machine, or the stated budget is too small for one product. */
 export class OutOfMemoryError extends HessiaError {
   /** bytes that would have been enough, where they are known */
   readonly needed: number | undefined;

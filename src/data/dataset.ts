@@ -11,18 +11,21 @@ import { checkChannels, type Standardization, standardize } from './standardize.
  */
 export type DataDType = 'float32' | 'float64' | 'int32' | 'bool';
 
+/** Type and shape of one array of a dataset. */
 export interface ArraySpec {
   readonly dtype: DataDType;
   /** without the leading axis of samples */
   readonly sampleShape: readonly number[];
 }
 
+/** Some samples, by the names of the dataset's arrays. */
 export interface Batch {
   /** shapes are [count, ...sampleShape] */
   readonly inputs: Map<string, NdArray<DataDType>>;
   readonly target?: NdArray<DataDType>;
 }
 
+/** Samples by index: in memory, in files, or streamed. Files stay open until it is disposed. */
 export interface Dataset extends AsyncDisposable {
   /** at least 1 */
   readonly samples: number;

@@ -15,11 +15,13 @@ export interface ArrayInput {
   readonly dtype?: ArrayDType;
 }
 
+/** Arrays by the names of the model's inputs, and the targets; axis 0 of each counts samples. */
 export interface ArraysInput {
   readonly inputs: Readonly<Record<string, ArrayInput>>;
   readonly target?: ArrayInput;
 }
 
+/** Options of `datasetFromArrays`. */
 export interface FromArraysOptions extends StandardizeOptions {
   /** The first N samples. */
   readonly samples?: number;

@@ -7,6 +7,7 @@ import { type ArrayInput, toNdArray } from './from-arrays.js';
 import { type ArraySource, concatenate } from './source.js';
 import { parseStandardization, type StandardizeOptions } from './standardize.js';
 
+/** Options of `datasetFromIterable`. */
 export interface FromIterableOptions extends StandardizeOptions {
   /** What is yielded: batches of any sizes, whose first axis counts samples (default), or single samples without it. */
   readonly of?: 'batches' | 'samples';

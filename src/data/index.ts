@@ -1,5 +1,5 @@
 /** Data files and arrays in, batches out. */
-export type { ArrayData, ArrayDType, NdArray } from '../base/ndarray.js';
+export type { ArrayData, ArrayDType, ArrayStorage, NdArray } from '../base/ndarray.js';
 export type { ArraySpec, Batch, DataDType, Dataset } from './dataset.js';
 export {
   type ArrayInput,

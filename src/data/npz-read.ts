@@ -11,6 +11,7 @@ import { allocateBytes, RandomAccessFile } from './random-access.js';
 import { type ArraySource, fileSource, lazySource, readAll } from './source.js';
 import { readZipDirectory, type ZipEntry, zipDataOffset } from './zip-read.js';
 
+/** Options of `readNpz`. */
 export interface NpzReadOptions {
   /** bytes that may be unpacked into memory; default: 70 % of what is free */
   readonly memory?: number;

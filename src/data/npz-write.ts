@@ -10,11 +10,13 @@ import { buildNpyHeader } from './npy-header.js';
 
 const deflate = promisify(deflateRaw);
 
+/** Options of `writeNpz`. */
 export interface NpzWriteOptions {
   /** Deflate, as numpy.savez_compressed does. Default: stored, which is read back without unpacking. */
   readonly compress?: boolean;
 }
 
+/** Arrays with their names, in the order of the file. */
 export type NamedArrays = Iterable<readonly [string, NdArray]> | AsyncIterable<readonly [string, NdArray]>;
 
 /**

@@ -9,6 +9,7 @@ import { isPattern, openPath } from './shards.js';
 import type { ArraySource } from './source.js';
 import { parseStandardization, type StandardizeOptions } from './standardize.js';
 
+/** Options of `openDataset`. */
 export interface DatasetOptions extends StandardizeOptions {
   /** A file with the targets, of any format: one array, or one named "target". Or a folder or glob of such shards. */
   readonly target?: string;

@@ -2,6 +2,7 @@
 import { InputError } from '../base/errors.js';
 import { quoted } from '../base/quote.js';
 
+/** Inputs as (x · scale − mean) / std, in float32; targets are left alone. */
 export interface StandardizeOptions {
   /** A number, or a fraction as text: "1/255". */
   readonly scale?: number | string;

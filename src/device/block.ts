@@ -13,6 +13,7 @@ import { bytesPerElement, type FloatDType } from '../program/format.js';
 import type { Device } from './device.js';
 import type { Distribution, NativeBuffer, Rows } from './native.js';
 
+/** Numbers on the host, of either type of floating point. */
 export type FloatArray = Float64Array | Float32Array;
 
 /** One allocation and how many blocks look into it. */
@@ -24,6 +25,7 @@ interface Storage {
 /** Vectors that one diagonal combination takes: the kernels pass over memory once per this many. */
 const diagonalPart = 8;
 
+/** What Gram–Schmidt took from a vector w. */
 export interface Orthogonalization {
   /** what was removed along each basis vector, both passes together */
   readonly coefficients: Float64Array;
@@ -32,6 +34,10 @@ export interface Orthogonalization {
   readonly after: number;
 }
 
+/**
+ * `count` vectors of `dimension` elements on a device, or a view of some of them; dispose each. Made by
+ * `Device.block`.
+ */
 export class Block {
   readonly device: Device;
   readonly dtype: FloatDType;
@@ -59,27 +65,29 @@ export class Block {
     storage.users += 1;
   }
 
-  /** Use `Device.block`. */
+  /** Use `Device.block`. @internal */
   static allocate(device: Device, dtype: FloatDType, dimension: number, count: number): Block {
     const buffer = device.allocate(dimension * count * bytesPerElement[dtype]);
     return new Block(device, dtype, dimension, { buffer, users: 0 }, { offset: 0, count, stride: dimension });
   }
 
-  /** The memory, for native calls. Throws when this block has been disposed. */
+  /** The memory, for native calls. Throws when this block has been disposed. @internal */
   get buffer(): NativeBuffer {
     if (this.#disposed) throw new InternalError('a block was used after it had been disposed');
     return this.#storage.buffer;
   }
 
-  /** This block as the native calls want it. */
+  /** This block as the native calls want it. @internal */
   get native(): Rows {
     return { buffer: this.buffer, offset: this.offset, rows: this.count, stride: this.stride };
   }
 
+  /** where the first vector starts in the buffer */
   get byteOffset(): number {
     return this.offset * bytesPerElement[this.dtype];
   }
 
+  /** Are the vectors side by side? Operators take such blocks alone. */
   get contiguous(): boolean {
     return this.stride === this.dimension || this.count <= 1;
   }
@@ -231,6 +239,7 @@ export class Block {
     this.addScaled(factors, this, 0);
   }
 
+  /** this ← source, of the same shape. */
   copyFrom(source: Block): void {
     this.addScaled(1, source, 0);
   }
@@ -246,6 +255,7 @@ export class Block {
     return { coefficients: result.subarray(0, m), before: result[m] ?? Number.NaN, after: result[m + 1] ?? Number.NaN };
   }
 
+  /** Frees the memory once no other view of it is left. A second call does nothing. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -253,10 +263,12 @@ export class Block {
     if (this.#storage.users === 0) this.#storage.buffer.dispose();
   }
 
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
+  /** `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

@@ -19,7 +19,9 @@ export interface DeviceDescription {
 /** More waiting jobs than this and `throttle` waits: enough to keep the device busy, too few to pile up memory. */
 const queueLimit = 64;
 
+/** An ordered queue of work with its own memory; made by `openDevice`. */
 export class Device {
+  /** @internal */
   readonly native: NativeDevice;
   readonly kind: 'cpu' | 'cuda';
   readonly threads: number;
@@ -27,6 +29,7 @@ export class Device {
   /** One per signal: a listener for each of a long computation's many products would pile up on its signal. */
   readonly #tokens = new WeakMap<AbortSignal, NativeToken>();
 
+  /** @internal */
   constructor(native: NativeDevice, description: DeviceDescription) {
     this.native = native;
     this.kind = description.kind;
@@ -42,7 +45,7 @@ export class Device {
     return Block.allocate(this, dtype, dimension, count);
   }
 
-  /** Uninitialised memory. Throws OutOfMemoryError. */
+  /** Uninitialised memory. Throws OutOfMemoryError. @internal */
   allocate(bytes: number): NativeBuffer {
     return this.guard(() => this.native.allocate(bytes));
   }
@@ -60,6 +63,8 @@ export class Device {
   /**
    * Runs `work` with a token that `signal` cancels: what is queued with that token then stops between two
    * instructions, and reading its results rejects with InterruptedError.
+   *
+   * @internal
    */
   withToken<T>(signal: AbortSignal | undefined, work: (token: NativeToken | undefined) => T): T {
     if (signal === undefined) return work(undefined);
@@ -74,7 +79,7 @@ export class Device {
     return work(token);
   }
 
-  /** A native call whose errors become ours. */
+  /** A native call whose errors become ours. @internal */
   guard<T>(call: () => T): T {
     try {
       return call();
@@ -83,7 +88,7 @@ export class Device {
     }
   }
 
-  /** A native promise whose errors become ours. */
+  /** A native promise whose errors become ours. @internal */
   async guardAsync<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
@@ -102,6 +107,7 @@ export class Device {
     this.native.dispose();
   }
 
+  /** `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.finish();
     this.dispose();

@@ -50,6 +50,7 @@ export interface SparseRows {
   readonly keep: number;
 }
 
+/** Standard normal, ±1, or uniform in (0, 1). */
 export type Distribution = 'normal' | 'rademacher' | 'uniform';
 
 export interface NativeDevice {

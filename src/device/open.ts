@@ -6,8 +6,10 @@ import { fileError, fromNative, InputError, MissingEnvironmentError } from '../b
 import { Device } from './device.js';
 import type { CpuInfo, CudaInfo } from './native.js';
 
+/** Which device: see `DeviceOptions.device`. */
 export type DeviceName = 'auto' | 'cpu' | 'cuda';
 
+/** Options of `openDevice`. */
 export interface DeviceOptions {
   /** 'auto' takes a GPU where there is one and its plug-in is built, else the CPU. Default 'auto'. */
   readonly device?: DeviceName;

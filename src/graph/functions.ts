@@ -40,6 +40,7 @@ import {
   tanh,
 } from './ops.js';
 
+/** x² */
 export const square = (x: Node): Node => mul(x, x);
 
 /** NaN passes; the derivative at 0 is 0 */
@@ -47,9 +48,12 @@ export const relu = (x: Node): Node => select(le(x, 0), 0, x);
 /** the derivative at 0 is the slope */
 export const leakyRelu = (x: Node, slope: Operand): Node => select(gt(x, 0), x, mul(slope, x));
 const negativePart = (x: Node): Node => select(le(x, 0), x, 0);
+/** x above 0, alpha·(eˣ − 1) below (Clevert, Unterthiner and Hochreiter 2015) */
 export const elu = (x: Node, alpha = 1): Node => select(le(x, 0), mul(alpha, expm1(negativePart(x))), x);
+/** x above 0, alpha·(e^(x/alpha) − 1) below (Barron 2017) */
 export const celu = (x: Node, alpha = 1): Node =>
   select(le(x, 0), mul(alpha, expm1(mul(1 / alpha, negativePart(x)))), x);
+/** gamma·elu(x, alpha), with the constants of self-normalising networks (Klambauer et al. 2017) */
 export const selu = (x: Node, alpha = 1.6732632423543772, gamma = 1.0507009873554805): Node =>
   mul(gamma, elu(x, alpha));
 /** passes gradient on both closed ends, as torch.clamp; where low > high the result is high */
@@ -66,12 +70,18 @@ export function hardSigmoid(x: Node, alpha = 1 / 6, beta = 0.5): Node {
 }
 /** x · hardSigmoid(x), which is x itself above 3 */
 export const hardSwish = (x: Node): Node => select(le(x, -3), 0, select(ge(x, 3), x, mul(x, add(mul(1 / 6, x), 0.5))));
+/** x·Φ(x), Φ the normal distribution function (Hendrycks and Gimpel 2016) */
 export const gelu = (x: Node): Node => mul(mul(0.5, x), add(erf(mul(Math.SQRT1_2, x)), 1));
+/** gelu by the approximation with tanh */
 export const geluTanh = (x: Node): Node =>
   mul(mul(0.5, x), add(tanh(mul(Math.sqrt(2 / Math.PI), add(x, mul(0.044715, mul(x, square(x)))))), 1));
+/** x·sigmoid(alpha·x), also called swish */
 export const silu = (x: Node, alpha = 1): Node => mul(x, sigmoid(mul(alpha, x)));
+/** x·tanh(softplus(x)) (Misra 2019) */
 export const mish = (x: Node): Node => mul(x, tanh(softplus(x)));
+/** x/(1 + |x|) */
 export const softsign = (x: Node): Node => div(x, add(abs(x), 1));
+/** x above alpha, else 0 */
 export const thresholdedRelu = (x: Node, alpha: number): Node => select(le(x, alpha), 0, x);
 /** 0 within ±lambda, moved by bias towards 0 outside */
 export const shrink = (x: Node, lambda = 0.5, bias = 0): Node =>
@@ -81,6 +91,7 @@ const allAxes = (x: Node): number[] => x.shape.map((_, i) => i);
 const extentOf = (x: Node, axes: readonly number[]): number =>
   sizeOf(axes.map((a) => x.shape[normaliseAxis(a, x.shape.length)] as number));
 
+/** Σ / count over axes (all by default), which are removed unless `keepDims` */
 export function mean(x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node {
   return mul(1 / extentOf(x, axes), reduceSum(x, axes, keepDims));
 }
@@ -116,10 +127,12 @@ export function dropoutMask(x: Node, ratio: number): Node | undefined {
   const { training } = x.graph;
   return training && ratio > 0 ? ge(training.noise(x), ratio) : undefined;
 }
+/** x / √(mean of x² + epsilon) over the axes from `axis` on, then scaled (Zhang and Sennrich 2019) */
 export function rmsNorm(x: Node, axis: number, epsilon: number, scale?: Node): Node {
   const axes = allAxes(x).slice(normaliseAxis(axis, x.shape.length));
   return affine(mul(x, rsqrt(add(mean(square(x), axes, true), epsilon))), scale, undefined);
 }
+/** x · scale + bias, either of which may be absent */
 export function affine(x: Node, scale: Node | undefined, bias: Node | undefined): Node {
   const scaled = scale ? mul(x, scale) : x;
   return bias ? add(scaled, bias) : scaled;
@@ -128,15 +141,18 @@ export function affine(x: Node, scale: Node | undefined, bias: Node | undefined)
 /** the largest value, which only guards against overflow: it is not differentiated */
 const guard = (x: Node, axes: readonly number[]): Node => stopGradient(reduceMax(x, axes, true));
 
+/** eˣ / Σeˣ over axes; the largest value is subtracted first and not differentiated */
 export function softmax(x: Node, axes: readonly number[]): Node {
   const e = exp(sub(x, guard(x, axes)));
   // the sum is at least 1; its reciprocal, once a row, leaves derivatives without divisions
   return mul(e, reciprocal(reduceSum(e, axes, true)));
 }
+/** log softmax(x) without overflow */
 export function logSoftmax(x: Node, axes: readonly number[]): Node {
   const shifted = sub(x, guard(x, axes));
   return sub(shifted, log(reduceSum(exp(shifted), axes, true)));
 }
+/** log Σeˣ over axes without overflow */
 export function logSumExp(x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node {
   const largest = guard(x, axes);
   // an infinite maximum would make ∞ − ∞
@@ -151,6 +167,7 @@ export function norm2(x: Node, axes: readonly number[] = allAxes(x), keepDims = 
   const zero = eq(squares, 0);
   return select(zero, 0, sqrt(select(zero, 1, squares)));
 }
+/** Σ|x| over axes */
 export const norm1 = (x: Node, axes: readonly number[] = allAxes(x), keepDims = false): Node =>
   reduceSum(abs(x), axes, keepDims);
 

@@ -38,6 +38,7 @@ export class Graph {
       this.#origin = outer;
     }
   }
+  /** What a node was made for, where something said so. */
   originOf(node: Node): Origin | undefined {
     return this.#origins.get(node);
   }
@@ -65,6 +66,7 @@ export class Graph {
     return node;
   }
 
+  /** A value known beforehand, row-major. Data are kept, not copied. */
   constant(data: Primitives['constant']['data'], shape: Shape, dtype: DType): Node {
     const size = sizeOf(shape);
     if (data.length !== size)
@@ -75,15 +77,17 @@ export class Graph {
     return this.#intern('constant', [], { data }, { shape, dtype });
   }
 
+  /** One number everywhere. */
   fill(value: number, shape: Shape, dtype: DType): Node {
     return this.#intern('fill', [], { value }, { shape, dtype });
   }
 
+  /** 0, 1, 2, … along an axis, int32. */
   iota(axis: number, shape: Shape): Node {
     return this.#intern('iota', [], { axis }, { shape, dtype: 'int32' });
   }
 
-  /** what training mode adds; undefined in evaluation mode, which every graph starts in */
+  /** what training mode adds; undefined in evaluation mode, which every graph starts in @internal */
   get training(): Training | undefined {
     return this.#training;
   }

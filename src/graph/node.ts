@@ -9,7 +9,9 @@ import type { DType } from '../program/format.js';
 import type { Graph } from './graph.js';
 
 export type { DType, FloatDType } from '../program/format.js';
+/** Extents, outermost axis first; [] is a scalar. */
 export type Shape = readonly number[];
+/** Values of a constant node, row-major. */
 export type ConstantData = Float64Array | Float32Array | Int32Array | Uint8Array;
 
 /** Geometry shared by the three convolution primitives; see ConvInstruction for the equation. */
@@ -19,6 +21,10 @@ export interface ConvAttributes {
   readonly dilations: readonly number[];
   readonly groups: number;
 }
+/**
+ * Geometry of sliding windows over the trailing axes; window element q of position p reads p·stride + q·dilation −
+ * padLow.
+ */
 export interface WindowAttributes {
   readonly window: readonly number[];
   readonly strides: readonly number[];
@@ -61,14 +67,15 @@ export const unaryNames = [
 ] as const;
 export const binaryNames = ['add', 'sub', 'mul', 'div', 'pow', 'max', 'min', 'atan2', 'mod'] as const;
 export const compareNames = ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or', 'xor'] as const;
+/** Primitives of one value, by elements. */
 export type UnaryName = (typeof unaryNames)[number];
+/** Primitives of two values of one type, by elements. */
 export type BinaryName = (typeof binaryNames)[number];
+/** Primitives of two values that give truth values, by elements. */
 export type CompareName = (typeof compareNames)[number];
 
-type None = Record<never, never>;
-
 /** The closed set of primitives and what each is parameterised by. */
-export type Primitives = { [P in UnaryName | BinaryName | CompareName]: None } & {
+export type Primitives = { [P in UnaryName | BinaryName | CompareName]: Record<never, never> } & {
   /** a value given from outside; `name` is unique in its graph */
   input: { readonly name: string };
   constant: { readonly data: ConstantData };
@@ -77,10 +84,10 @@ export type Primitives = { [P in UnaryName | BinaryName | CompareName]: None } &
   /** 0, 1, 2, … along axis (int32) */
   iota: { readonly axis: number };
   /** condition ? a : b */
-  select: None;
+  select: Record<never, never>;
   cast: { readonly to: DType };
   /** identity whose derivative is zero */
-  stopGradient: None;
+  stopGradient: Record<never, never>;
   reduceSum: { readonly axes: readonly number[] };
   reduceMax: { readonly axes: readonly number[] };
   reduceMin: { readonly axes: readonly number[] };
@@ -116,8 +123,10 @@ export type Primitives = { [P in UnaryName | BinaryName | CompareName]: None } &
   concat: { readonly axis: number };
   reverse: { readonly axes: readonly number[] };
 };
+/** The name of a primitive. */
 export type PrimitiveName = keyof Primitives;
 
+/** One application of a primitive: immutable, of known shape and type. */
 export interface Node<P extends PrimitiveName = PrimitiveName> {
   readonly graph: Graph;
   readonly id: number;

@@ -6,6 +6,7 @@ import { RandomAccessFile } from '../data/random-access.js';
 import type { FloatArray } from '../device/block.js';
 import type { FloatDType } from '../program/format.js';
 
+/** Gradients G (m × d) that are read by columns, pass after pass. */
 export interface ColumnSource {
   /** m */
   readonly count: number;
@@ -21,6 +22,7 @@ const tileBytes = 2 ** 26;
 
 /** A source that holds its file open. */
 export interface ColumnFile extends ColumnSource {
+  /** Closes the file. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

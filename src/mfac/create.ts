@@ -8,6 +8,7 @@ import { GradientRows } from './gradients.js';
 import { StaticFisher } from './static.js';
 import { BlockDiagonalInverse } from './static-blocks.js';
 
+/** Options of `mfac`. */
 export interface MfacOptions extends CurvatureOptions {
   /** rows: ∇ of each sample's own loss, or of the mean loss of each of the objective's batches. Default 'per-sample' */
   readonly gradients?: 'per-sample' | 'minibatch' | undefined;

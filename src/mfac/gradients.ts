@@ -22,6 +22,7 @@ import { bytesPerElement } from '../program/format.js';
 import { gradient } from '../transform/jvp.js';
 import { compileSampleGradients } from './sample-program.js';
 
+/** Options of `GradientRows`. */
 export interface GradientRowsOptions {
   /** bytes of scratch memory that the group of samples computed at once may take. Default 1 GiB */
   readonly scratch?: number | undefined;
@@ -29,6 +30,7 @@ export interface GradientRowsOptions {
   readonly group?: number | undefined;
 }
 
+/** Which rows, and where to. */
 export interface RowRange {
   /** first sample (or batch). Default 0 */
   readonly from?: number | undefined;
@@ -39,6 +41,7 @@ export interface RowRange {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Gradients of samples or minibatches as rows of blocks, at the parameters of an execution (see `execute`). */
 export class GradientRows {
   readonly execution: Execution;
   readonly #options: GradientRowsOptions;

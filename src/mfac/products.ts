@@ -77,6 +77,7 @@ export interface FisherSource {
   readonly template: Pick<Block, 'dtype' | 'device'>;
   readonly scaling: string;
   readonly fingerprint: string;
+  /** @internal */
   parts(): FisherParts;
 }
 

@@ -14,6 +14,7 @@ import { checkDamping, dampingOf, factorDamped } from './damping.js';
 import { inverseProduct } from './products.js';
 import { type GradientArray, gradientBlock, StaticFisher, type StaticFisherOptions } from './static.js';
 
+/** Options of `BlockDiagonalInverse`. */
 export interface BlockFisherOptions extends StaticFisherOptions {
   /** b. Default 128 */
   readonly blockSize?: number | undefined;

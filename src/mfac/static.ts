@@ -17,6 +17,7 @@ import { columnSquares } from './diagonal.js';
 import { denseGradients } from './gradients-store.js';
 import { FisherOperator, type FisherParts, type FisherSource, storedProduct } from './products.js';
 
+/** Options of `StaticFisher`. */
 export interface StaticFisherOptions {
   /** λ, or a multiple of the undamped matrix's mean eigenvalue. Default 1e-5, absolute */
   readonly damping?: Damping | undefined;
@@ -26,6 +27,7 @@ export interface StaticFisherOptions {
   readonly fingerprint?: string | undefined;
 }
 
+/** Gradients on the host. */
 export interface GradientArray {
   /** m·d numbers, gradient after gradient */
   readonly values: FloatArray;
@@ -52,6 +54,7 @@ export function gradientBlock(gradients: Block | GradientArray): Block {
   return block;
 }
 
+/** F = λI + GᵀG/n of given gradients, the rows of G; `inverse` and `forward` are its operators. */
 export class StaticFisher implements FisherSource {
   readonly dimension: number;
   /** m */
@@ -121,6 +124,7 @@ export class StaticFisher implements FisherSource {
     return v;
   }
 
+  /** @internal */
   parts(): FisherParts {
     return {
       gradients: denseGradients(this.#gradients.rows(0, this.count)),
@@ -194,9 +198,11 @@ export class StaticFisher implements FisherSource {
     }
   }
 
+  /** Frees the gradients, which operators made of this still read. */
   dispose(): void {
     this.#gradients.dispose();
   }
+  /** `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

@@ -18,6 +18,7 @@ import type { StoredGradients } from './gradients-store.js';
 import { FisherOperator, type FisherParts, type FisherSource } from './products.js';
 import { type StaticFisherOptions, whitener } from './static.js';
 
+/** Options of `StreamedFisher`. */
 export interface StreamedFisherOptions extends StaticFisherOptions {
   readonly device?: Device | undefined;
 }
@@ -107,6 +108,7 @@ export class StreamedFisher implements FisherSource {
     return out;
   }
 
+  /** @internal */
   parts(): FisherParts {
     const { lambda, divisor } = this;
     return {

@@ -25,6 +25,7 @@ import { FisherOperator, type FisherParts, type FisherSource, storedProduct } fr
 import { WindowFactor, type WindowFactorState } from './window-factor.js';
 import { bfloat16Storage, denseStorage, type Layout, sparseStorage } from './window-storage.js';
 
+/** Options of `GradientWindow`. */
 export interface WindowOptions {
   /** m, at least 1. Default 1024 */
   readonly capacity?: number | undefined;
@@ -61,6 +62,10 @@ export interface WindowState extends SavedGradients {
   readonly factor: WindowFactorState;
 }
 
+/**
+ * F = λI + (1/n) Σ gᵢgᵢᵀ over the last m gradients, each insertion O(dm + m²); `inverse` and `forward` are its
+ * operators.
+ */
 export class GradientWindow implements FisherSource {
   readonly capacity: number;
   readonly dimension: number;
@@ -148,6 +153,7 @@ export class GradientWindow implements FisherSource {
     }
   }
 
+  /** @internal */
   parts(): FisherParts {
     const { lambda, divisor } = this.#factor;
     const gradients = this.count === 0 ? null : this.#storage.rows(this.count);
@@ -163,6 +169,7 @@ export class GradientWindow implements FisherSource {
   inverse(): FisherOperator {
     return new FisherOperator(this, 'inverse');
   }
+  /** F, likewise. */
   forward(): FisherOperator {
     return new FisherOperator(this, 'forward');
   }
@@ -192,10 +199,12 @@ export class GradientWindow implements FisherSource {
     return window;
   }
 
+  /** Frees the stored gradients. */
   dispose(): void {
     this.#storage.dispose();
     for (const row of this.#spare) row.dispose();
   }
+  /** `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

@@ -3,6 +3,7 @@ import { InputError, ShapeError } from '../base/errors.js';
 import type { Node, Shape } from '../graph/index.js';
 import { ops } from '../graph/index.js';
 
+/** A loss of outputs and targets; ones of your own come from `customLoss`. */
 export interface Loss {
   readonly name: string;
   /** options that change the function, for fingerprints; absent where there are none */
@@ -13,6 +14,7 @@ export interface Loss {
   bind(output: Shape, target: Shape): BoundLoss;
 }
 
+/** A loss for outputs and targets of known shapes, in primitives. */
 export interface BoundLoss {
   /** Σ of the loss terms of each sample, [samples], for a model output and a target. */
   terms(output: Node, target: Node): Node;
@@ -26,11 +28,13 @@ export interface BoundLoss {
   accuracy?(output: Node, target: Node): { readonly right: Node; readonly labels: Node };
 }
 
+/** A loss as the negative logarithm of a probability of labels, which its Fishers draw. */
 export interface Likelihood {
   /** what `random` holds, and its shape for an output's (without the axis of draws) */
   readonly distribution: 'uniform' | 'normal';
+  /** of the random numbers that one draw of labels takes */
   randomShape(output: Shape): Shape;
-  /** gradients of the terms for labels drawn with `random` [draws, …randomShape]: [draws, …output] */
+  /** gradients of the terms for labels drawn with `random`, shaped draws × randomShape: draws × output */
   drawn(output: Node, random: Node): Node;
   /** axes of the output over which one label's gradient extends; the others index independent labels */
   readonly labelAxes: readonly number[];

@@ -24,6 +24,7 @@ import {
 
 const { add, mul, sub } = ops;
 
+/** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
   /** axis of the output that counts classes; told from the shapes if absent (contract: --class-axis) */
   readonly classAxis?: number | undefined;
@@ -216,6 +217,7 @@ function categorical({ axis, classes }: Setting, mask: Likelihood['mask']): Like
   };
 }
 
+/** Options of `binaryCrossEntropy`. */
 export interface BinaryCrossEntropyOptions {
   /** π, the factor of positive targets: one number, or one per element of the output's last axis */
   readonly positiveWeight?: number | ArrayLike<number> | undefined;

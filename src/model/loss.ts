@@ -19,6 +19,7 @@ export function outputLoss(): Loss {
   return { name: 'output', target: null, bind: () => bound };
 }
 
+/** Options of `customLoss`. */
 export interface CustomLossOptions {
   /** for messages and fingerprints: losses that differ need different names */
   readonly name: string;
@@ -58,6 +59,7 @@ export function customLoss(
   };
 }
 
+/** A loss with default options by its name on the command line (`lossNames`). Throws InputError for an unknown one. */
 export function lossByName(name: string, classAxis?: number): Loss {
   const found = byName.get(name);
   if (!found)

@@ -2,6 +2,7 @@ import type { Dataset } from '../data/dataset.js';
 import type { Loss } from './loss.js';
 import type { Model } from './model.js';
 
+/** Options of `meanLoss`. */
 export interface MeanLossOptions {
   /** the first N samples; all by default */
   readonly samples?: number | undefined;
@@ -24,6 +25,10 @@ export interface MeanLossOptions {
    */
   readonly batchCoupled?: BatchCoupled | undefined;
 }
+/**
+ * What to do about several batches where samples of one batch influence one another: refuse, or let each batch count
+ * on its own.
+ */
 export type BatchCoupled = 'refuse' | 'per-batch';
 
 /** The mean loss of a model over data, as a function of parameters yet to be chosen. */

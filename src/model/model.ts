@@ -15,16 +15,19 @@ export interface Parameter {
   values(): Float32Array | Float64Array;
 }
 
+/** What a model reads, by name. */
 export interface ModelInput {
   readonly name: string;
   readonly dtype: DType;
   /** axis 0 counts samples; null where the file leaves an extent open */
   readonly shape: readonly (number | null)[];
 }
+/** What a model gives, by name. */
 export interface ModelOutput {
   readonly name: string;
 }
 
+/** Where a model writes itself, and what it reads there. */
 export interface BuildOptions {
   readonly graph: Graph;
   readonly dtype: FloatDType;
@@ -39,6 +42,7 @@ export interface BuildOptions {
 /** 'train': BatchNormalization with the batch's own statistics, and dropout. */
 export type Mode = 'eval' | 'train';
 
+/** Named parameters and inputs, and a recipe that writes the outputs into a graph. From `loadModel` or `trace`. */
 export interface Model {
   /** where it came from, for messages and fingerprints */
   readonly source: string;

@@ -17,9 +17,11 @@ import type { MeanLoss } from './mean-loss.js';
 import type { Model, Parameter } from './model.js';
 import { type NoiseLeaf, noiseOf } from './noise.js';
 
+/** Which parameters are differentiated. */
 export interface ParameterChoice {
   /** patterns of parameters to differentiate (all if none) and to leave out */
   readonly parameters?: readonly string[] | undefined;
+  /** left out, whatever `parameters` says */
   readonly freeze?: readonly string[] | undefined;
 }
 

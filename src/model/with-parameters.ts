@@ -6,6 +6,7 @@ import { isFloat, type NdArray, toBytes } from '../base/ndarray.js';
 import { type ArrayInput, toNdArray } from '../data/from-arrays.js';
 import type { Model, Parameter } from './model.js';
 
+/** Values by parameter name: a Map or an object. */
 export type NamedParameters<T> = ReadonlyMap<string, T> | Readonly<Record<string, T>>;
 
 /** Every parameter by name, float32 or float64 as stored (16-bit floats widened): what `writeSafetensors` takes. */

@@ -25,6 +25,7 @@ export interface ImportedModel extends Model {
   build(options: OnnxBuildOptions): ReadonlyMap<string, Node>;
 }
 
+/** Options of `loadModel`. */
 export interface LoadOptions {
   /**
    * Inputs that have one value everywhere, by name (a sampling rate, an initial state): the file is imported as if it
@@ -35,6 +36,11 @@ export interface LoadOptions {
   readonly mode?: Mode | undefined;
 }
 
+/**
+ * A model from an ONNX file; weights are read when they are needed. Throws InputError for a file that is damaged or
+ * none, UnsupportedError for what no model can hold; operators without an import are listed in `unsupported` and
+ * refused by `build`.
+ */
 export async function loadOnnx(path: string, options: LoadOptions = {}): Promise<ImportedModel> {
   return modelFromOnnx(await readOnnxFile(path), path, options);
 }

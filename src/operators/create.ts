@@ -14,6 +14,7 @@ import type { CurvatureName } from './curvature.js';
 import { CurvatureOperator } from './curvature.js';
 import { GradientEvaluator } from './gradient.js';
 
+/** Which parameters, and how to compute; for every operator and evaluation of a loss. */
 export interface CurvatureOptions extends ParameterChoice {
   /** storage and products; sums are float64 either way. Default float32 */
   readonly dtype?: FloatDType | undefined;

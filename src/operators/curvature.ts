@@ -22,6 +22,7 @@ import type { CurvatureName, Linearised } from './linearised.js';
 import { compilePrimal, compileTangent, linearise } from './linearised.js';
 
 export type { CurvatureName } from './linearised.js';
+export type { MetricName } from './metric.js';
 
 /** How the work is laid out in memory; printed before a long run. All sizes in bytes. */
 export interface MemoryPlan {
@@ -41,8 +42,10 @@ export interface MemoryPlan {
 /** The most products at once that a block gains from; beyond it only memory grows. */
 const largestBlock = 16;
 
+/** ∇²f, or JᵀSJ by its name (`hessian`, `gaussNewton`, `fisher`, …), as an operator on the parameters. */
 export class CurvatureOperator extends OperatorBase {
   readonly name: CurvatureName;
+  /** for `GradientEvaluator` and `GradientRows` at the same parameters; disposed with this */
   readonly execution: Execution;
   readonly plan: MemoryPlan;
   /** multiply-adds ×2 of one product with the primal pass retained, and of the primal pass itself */
@@ -77,8 +80,10 @@ export class CurvatureOperator extends OperatorBase {
   }
 
   /**
-   * @param memory bytes to stay within, for everything but the caller's vectors
-   * @param block products at a time; chosen by the budget if absent
+   * `memory`: bytes to stay within, for everything but the caller's vectors; `block`: products at a time, chosen by the
+   * budget if absent. The execution is the operator's from then on.
+   *
+   * @internal
    */
   static async create(
     name: CurvatureName,
@@ -116,7 +121,7 @@ export class CurvatureOperator extends OperatorBase {
     for (const { buffer } of this.#kept.values()) buffer.dispose();
     this.#kept.clear();
   }
-  /** the compiled tangent program for k vectors with the primal pass retained, for profiles */
+  /** the compiled tangent program for k vectors with the primal pass retained, for profiles @internal */
   async profile(input: Block, output: Block): Promise<{ program: LoadedProgram; seconds: Float64Array }> {
     const linear = this.#linearised(0);
     const program = this.#program(linear, input.count, 'retained');

@@ -4,6 +4,7 @@ import { InputError } from '../base/errors.js';
 import type { FloatArray } from '../device/block.js';
 import { type ApplyOptions, checkInterrupted, type LinearOperator } from './linear-operator.js';
 
+/** Options of `dense`. */
 export interface DenseOptions extends ApplyOptions {
   /** refuse more entries than this; default 2²⁵ (256 MiB) */
   readonly maxEntries?: number | undefined;

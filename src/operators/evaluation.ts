@@ -13,6 +13,7 @@ import type { OutputPlacement } from '../transform/compile.js';
 import { type CurvatureOptions, execute } from './create.js';
 import { checkInterrupted } from './linear-operator.js';
 
+/** What `evaluate` gives. */
 export interface Evaluation {
   /** the mean loss, regularisation included */
   readonly loss: number;

@@ -10,6 +10,7 @@ import type { OutputPlacement } from '../transform/compile.js';
 import { gradient } from '../transform/jvp.js';
 import { checkInterrupted } from './linear-operator.js';
 
+/** The mean loss and its gradient at an execution's parameters. */
 export interface GradientResult {
   readonly loss: number;
   /** one vector; the caller disposes it */
@@ -17,6 +18,7 @@ export interface GradientResult {
   readonly norm: number;
 }
 
+/** Mean loss and gradient again and again, at an execution's parameters (see `execute`), compiled once. */
 export class GradientEvaluator {
   readonly execution: Execution;
   readonly #programs = new Map<string, LoadedProgram>();

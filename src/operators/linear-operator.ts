@@ -7,11 +7,13 @@ import { Block, type FloatArray } from '../device/block.js';
 import type { Device } from '../device/device.js';
 import type { FloatDType } from '../program/format.js';
 
+/** Options of one product. */
 export interface ApplyOptions {
   /** Stops the product; the promise, or reading its result, then rejects with InterruptedError. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A matrix that is multiplied by, never formed: what every solver takes. */
 export interface LinearOperator {
   readonly rows: number;
   readonly columns: number;
@@ -40,7 +42,9 @@ export interface LinearOperator {
   /** A · vector as a new array, in float64. */
   applyVector(vector: FloatArray, options?: ApplyOptions): Promise<Float64Array>;
 
+  /** Frees what the operator holds on the device. A second call does nothing. */
   dispose(): void;
+  /** `dispose`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -16,6 +16,7 @@ import { bytesOf, contiguousStrides } from '../transform/views.js';
 import type { MetricName } from './metric.js';
 import { metric } from './metric.js';
 
+/** Names of the curvature matrices, as on the command line. */
 export type CurvatureName = 'hessian' | MetricName;
 
 /** The linear map of one batch, before it is compiled for a number of vectors. */

@@ -14,8 +14,8 @@ import type { BatchGraph } from '../model/batch-graph.js';
 import type { Likelihood } from '../model/loss.js';
 import { gradient, jvp } from '../transform/jvp.js';
 
-export const metricNames = ['gauss-newton', 'fisher', 'fisher-exact', 'empirical-fisher'] as const;
-export type MetricName = (typeof metricNames)[number];
+/** Names of the matrices JᵀSJ, which differ in S. */
+export type MetricName = 'gauss-newton' | 'fisher' | 'fisher-exact' | 'empirical-fisher';
 
 const { mul } = ops;
 

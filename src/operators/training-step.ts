@@ -30,6 +30,7 @@ import { gradient } from '../transform/jvp.js';
 import { type CurvatureOptions, execute } from './create.js';
 import { checkInterrupted } from './linear-operator.js';
 
+/** Options of one step. */
 export interface StepOptions {
   /** the samples of the next step, read while this one computes; hand the same array to that step */
   readonly ahead?: ArrayLike<number> | undefined;
@@ -37,6 +38,7 @@ export interface StepOptions {
   readonly step?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+/** Loss and gradient of one minibatch. */
 export interface StepResult {
   /** L_B at the parameters before any update */
   readonly loss: number;
@@ -63,6 +65,10 @@ interface Prepared {
   readonly kept: readonly Kept[];
 }
 
+/**
+ * L_B(θ) = (1/|B|) Σ over B of the terms + (λ/2)‖θ‖² and its gradient, of one minibatch B after another, compiled
+ * once.
+ */
 export class TrainingStep {
   readonly execution: Execution;
   /** One vector on the device, at first the model's values. Optimizers write to it. */
@@ -241,6 +247,7 @@ export class TrainingStep {
     });
   }
 
+  /** Frees parameters, gradient and buffers. */
   dispose(): void {
     for (const { data, statistics, kept } of this.#prepared.values()) {
       data.dispose();
@@ -252,6 +259,7 @@ export class TrainingStep {
     this.#loss.dispose();
     this.execution.dispose();
   }
+  /** `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

@@ -12,6 +12,7 @@ export type VectorFunction = (vector: Float64Array) => Float64Array | Promise<Fl
 /** `count` vectors, one after another, at once. */
 export type BlockFunction = (vectors: Float64Array, count: number) => Float64Array | Promise<Float64Array>;
 
+/** Options of `linearOperator`: sizes, what is known of the matrix, and a product. */
 export interface UserOperatorOptions {
   readonly rows: number;
   readonly columns: number;
@@ -43,6 +44,7 @@ export function linearOperator(options: UserOperatorOptions): LinearOperator {
   return new UserOperator(options);
 }
 
+/** Options of `toOperator`. */
 export type MatrixOptions = Pick<
   UserOperatorOptions,
   'dtype' | 'device' | 'positiveSemidefinite' | 'scaling' | 'fingerprint'

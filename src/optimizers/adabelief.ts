@@ -9,6 +9,7 @@
  */
 import { type CommonOptions, define, fraction, nonNegative, type Optimizer } from './optimizer.js';
 
+/** Options of `adabelief`. */
 export interface AdabeliefOptions extends CommonOptions {
   /** default 0.9 and 0.999 */
   readonly beta1?: number | undefined;

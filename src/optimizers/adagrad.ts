@@ -9,6 +9,7 @@ import {
   positive,
 } from './optimizer.js';
 
+/** Options of `adagrad`. */
 export interface AdagradOptions extends CommonOptions {
   /** default 1e-10 */
   readonly epsilon?: number | undefined;
@@ -35,6 +36,7 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
   });
 }
 
+/** Options of `adagradNorm`. */
 export interface AdagradNormOptions extends CommonOptions {
   /** b₀². Default 0.01 */
   readonly initial?: number | undefined;
@@ -57,6 +59,7 @@ export function adagradNorm(options: AdagradNormOptions = {}): Optimizer {
   });
 }
 
+/** Options of `rmsprop`. */
 export interface RmspropOptions extends CommonOptions {
   /** default 0.99 */
   readonly alpha?: number | undefined;

@@ -7,6 +7,7 @@
  */
 import { type CommonOptions, define, fraction, nonNegative, type Optimizer } from './optimizer.js';
 
+/** Options of `adam` and `adamw`. */
 export interface AdamOptions extends CommonOptions {
   /** default 0.9 and 0.999 */
   readonly beta1?: number | undefined;

@@ -8,6 +8,7 @@
  */
 import { type CommonOptions, define, fraction, nonNegative, type Optimizer } from './optimizer.js';
 
+/** Options of `adan`. */
 export interface AdanOptions extends CommonOptions {
   /** defaults 0.98, 0.92, 0.99: the factors kept, as in the authors' code (the paper's are one minus these) */
   readonly beta1?: number | undefined;
@@ -53,6 +54,7 @@ export function adan(options: AdanOptions = {}): Optimizer {
   });
 }
 
+/** Options of `diffgrad`. */
 export interface DiffgradOptions extends CommonOptions {
   /** default 0.9 and 0.999 */
   readonly beta1?: number | undefined;

@@ -11,6 +11,7 @@ import { GradientWindow, type WindowOptions, type WindowState } from '../mfac/wi
 import { fraction, nonNegative, positive } from './optimizer.js';
 import { constant, type Schedule } from './schedule.js';
 
+/** Options of `MfacOptimizer`. */
 export interface MfacOptimizerOptions
   extends Pick<WindowOptions, 'capacity' | 'damping' | 'divisor' | 'storage' | 'sparsity' | 'blockSize'> {
   /** η. Default 1e-3 */
@@ -30,6 +31,7 @@ export interface MfacState {
   readonly window: WindowState;
 }
 
+/** M-FAC on the device: θ←θ−ηF⁻¹g, F of the last m gradients, momentum on the preconditioned steps. */
 export class MfacOptimizer {
   readonly name = 'mfac';
   readonly window: GradientWindow;
@@ -96,15 +98,18 @@ export class MfacOptimizer {
     this.#step += 1;
   }
 
+  /** Plain data, from which a new optimizer continues in the same bits. */
   async save(): Promise<MfacState> {
     const momentum = await this.#velocity?.read();
     return { step: this.#step, ...(momentum ? { momentum } : {}), window: await this.window.save() };
   }
 
+  /** Frees the window and the work vectors. */
   dispose(): void {
     this.window.dispose();
     for (const block of [this.#gradient, this.#direction, this.#velocity]) block?.dispose();
   }
+  /** `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

@@ -8,6 +8,7 @@
 import { ComputationError, InputError, ShapeError } from '../base/errors.js';
 import { constant, type Schedule } from './schedule.js';
 
+/** Plain data; an optimizer continues from it in the same bits. */
 export interface OptimizerState {
   /** updates done */
   readonly step: number;
@@ -16,8 +17,10 @@ export interface OptimizerState {
   readonly scalars: Readonly<Record<string, number>>;
 }
 
+/** An optimizer as two pure functions: arrays in, new arrays out. */
 export interface Optimizer {
   readonly name: string;
+  /** The state before the first step. */
   init(parameters: Float64Array): OptimizerState;
   /**
    * One step. Throws ShapeError where lengths differ, ComputationError (naming the step) for a gradient that is not
@@ -30,6 +33,7 @@ export interface Optimizer {
   ): { state: OptimizerState; parameters: Float64Array };
 }
 
+/** What every optimizer takes. */
 export interface CommonOptions {
   /** η, multiplied by the schedule */
   readonly learningRate?: number | undefined;

@@ -4,8 +4,10 @@
  */
 import { InputError } from '../base/errors.js';
 
+/** The factor on the learning rate after `done` updates. */
 export type Schedule = (done: number) => number;
 
+/** 1 at every step. */
 export const constant = (): Schedule => () => 1;
 
 /** × `factor` at each of `milestones` (updates done). */

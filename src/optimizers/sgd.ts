@@ -11,6 +11,7 @@ import {
   positive,
 } from './optimizer.js';
 
+/** Options of `sgd`. */
 export interface SgdOptions extends CommonOptions {
   /** μ. Default 0 */
   readonly momentum?: number | undefined;
@@ -43,6 +44,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   });
 }
 
+/** Options of `deltaClip`. */
 export interface DeltaClipOptions extends CommonOptions {
   /** Default 0.1 */
   readonly gamma?: number | undefined;
@@ -69,6 +71,7 @@ export function deltaClip(options: DeltaClipOptions = {}): Optimizer {
   });
 }
 
+/** Options of `exponentiatedGradient`. */
 export interface ExponentiatedOptions extends CommonOptions {
   /** λ_w, added as λ_w·sign(θ) */
   readonly weightDecay?: number | undefined;

@@ -9,7 +9,9 @@
  * Twin: native/program/instruction.h. Both state the same numbers; a test compares them.
  */
 
+/** Types of values in graphs and programs. */
 export type DType = 'float32' | 'float64' | 'int32' | 'bool';
+/** Types that are differentiated and computed in. */
 export type FloatDType = 'float32' | 'float64';
 
 export const bytesPerElement: Record<DType, number> = { float32: 4, float64: 8, int32: 4, bool: 1 };

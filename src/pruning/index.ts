@@ -19,3 +19,4 @@ export {
   type PruneResult,
   prune,
 } from './prune.js';
+export type { Scope } from './select.js';

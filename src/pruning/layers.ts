@@ -19,6 +19,7 @@ export interface WeightMatrix {
   readonly indices: Int32Array;
 }
 
+/** A tensor that is pruned. */
 export interface PrunedLayer {
   readonly name: string;
   readonly shape: Shape;

@@ -37,6 +37,7 @@ export interface PruningPoint {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The weights after a removal. */
 export interface Update {
   /** d numbers: 0 where removed, the others changed to make up for it */
   readonly weights: Float64Array;
@@ -47,6 +48,7 @@ export interface Update {
   readonly increase: Float64Array | null;
 }
 
+/** The answers of a method at one point. */
 export interface Scorer extends AsyncDisposable {
   /** The cost of removing each group on its own: finite, 0 where all of it is gone already. */
   score(groups: Groups): Promise<Float64Array>;
@@ -56,7 +58,9 @@ export interface Scorer extends AsyncDisposable {
   choose?(groups: Groups, targets: readonly number[]): Promise<Uint8Array>;
 }
 
+/** A way to choose weights and to make up for them. */
 export interface PruningMethod {
   readonly name: string;
+  /** Its scores at a point; the caller disposes them. */
   open(point: PruningPoint): Promise<Scorer>;
 }

@@ -8,10 +8,12 @@ import type { PruningMethod } from './method.js';
 import { magnitude, random } from './plain.js';
 import { StoredFisher } from './stored-fisher.js';
 
+/** Options of methods by the empirical Fisher matrix. */
 export interface FisherOptions extends GradientChoice {
   /** λ, or a multiple of the mean eigenvalue of the undamped matrix. Default 1e-5 */
   readonly damping?: Damping | undefined;
 }
+/** Options of methods by diagonal blocks of it. */
 export interface BlockOptions extends FisherOptions {
   /** weights of a diagonal block: 128 for WoodFisher, all of them ('whole') for M-FAC */
   readonly blockSize?: number | 'whole' | undefined;
@@ -69,13 +71,14 @@ export function mfacPruning({ blockSize = 'whole', ...options }: BlockOptions = 
   };
 }
 
-export const pruningMethods = {
+/** Names of the methods, as on the command line. */
+export type PruningMethodName = 'magnitude' | 'random' | 'obs-diagonal' | 'woodfisher' | 'mfac';
+/** The methods by name. */
+export const pruningMethods: Readonly<Record<PruningMethodName, (options: BlockOptions) => PruningMethod>> = {
   magnitude: (_: BlockOptions) => magnitude(),
   random: (_: BlockOptions) => random(),
   // blocks of one weight, whatever the others' size
   'obs-diagonal': ({ blockSize: _, ...options }: BlockOptions) => obsDiagonal(options),
   woodfisher,
   mfac: mfacPruning,
-} satisfies Record<string, (options: BlockOptions) => PruningMethod>;
-
-export type PruningMethodName = keyof typeof pruningMethods;
+};

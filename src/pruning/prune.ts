@@ -18,6 +18,7 @@ import { type Candidates, candidates, parsePattern, patternText } from './patter
 import { checkSparsity, geometricSparsity, gradualSparsity } from './schedule.js';
 import { type Scope, select, targetsByLayer } from './select.js';
 
+/** Training under the mask. */
 export interface FineTuning {
   /** passes over the calibration data after each event */
   readonly epochs: number;
@@ -25,6 +26,7 @@ export interface FineTuning {
   readonly algorithm: AlgorithmFactory;
 }
 
+/** Options of `prune`. */
 export interface PruneOptions extends Omit<CurvatureOptions, 'block' | 'fisherSamples'> {
   readonly method: PruningMethod;
   /** share of the weights that goes, in [0, 1); several: each from the start. N:M fixes it */
@@ -43,9 +45,11 @@ export interface PruneOptions extends Omit<CurvatureOptions, 'block' | 'fisherSa
   /** what `before` and `after` are measured on. Default: the calibration data */
   readonly test?: MeanLoss | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** after each of `total` parts of a stage */
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
 }
 
+/** How far a pruning run is. */
 export interface PruneProgress {
   readonly sparsity: number;
   readonly stage: 'scores' | 'fine-tuning';
@@ -53,6 +57,7 @@ export interface PruneProgress {
   readonly total: number;
 }
 
+/** What went of one tensor. */
 export interface PrunedLayerResult {
   readonly name: string;
   readonly shape: readonly number[];
@@ -63,6 +68,7 @@ export interface PrunedLayerResult {
   readonly predictedIncrease: number | null;
 }
 
+/** What `prune` gives for one sparsity. */
 export interface PruneResult {
   readonly method: string;
   readonly pattern: string;

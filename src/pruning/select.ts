@@ -2,6 +2,7 @@
 import { ComputationError } from '../base/errors.js';
 import type { Candidates } from './pattern.js';
 
+/** Whether layers compete ('global'), or each is pruned to the same share ('layer'). */
 export type Scope = 'global' | 'layer';
 
 /** true where all of a group is gone */

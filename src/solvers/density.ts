@@ -6,6 +6,7 @@ import { InputError } from '../base/errors.js';
 import type { Quadrature } from './quadrature.js';
 import { estimate, tQuantile } from './statistics.js';
 
+/** An estimated spectral density on a grid of eigenvalues. */
 export interface Density {
   /** ascending, not evenly spaced: dense where there are eigenvalues, empty where there are none */
   readonly grid: Float64Array;

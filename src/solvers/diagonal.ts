@@ -15,6 +15,7 @@ import { leaveOneOut, type Sketch, sketch } from './leave-one-out.js';
  */
 export type DiagonalMethod = 'bekas' | 'xdiag' | 'exact';
 
+/** Options of `diagonal`. */
 export interface DiagonalOptions extends Omit<Sampling, 'distribution'> {
   /** Default 'bekas'. */
   readonly method?: DiagonalMethod | undefined;
@@ -22,6 +23,7 @@ export interface DiagonalOptions extends Omit<Sampling, 'distribution'> {
   readonly products?: number | undefined;
 }
 
+/** An estimated diagonal, entry by entry. */
 export interface DiagonalResult {
   readonly estimate: Float64Array;
   /** one per entry; null where one sample tells nothing about the spread */

@@ -33,6 +33,7 @@ export interface EigsOptions extends RunOptions {
   readonly seed?: number | undefined;
 }
 
+/** An eigenvalue and how well it is known. */
 export interface Eigenpair {
   readonly value: number;
   /** ‖A v − value · v‖₂, from a product with v, not from the recurrence */
@@ -40,6 +41,7 @@ export interface Eigenpair {
   readonly converged: boolean;
 }
 
+/** What `eigs` gives. */
 export interface EigsResult {
   /** 'smallest' ascends, 'magnitude' descends in absolute value, the others descend. */
   readonly eigenvalues: readonly Eigenpair[];

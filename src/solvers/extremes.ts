@@ -14,6 +14,7 @@ import { unitRoundoff } from './checks.js';
 import type { LanczosRun } from './lanczos.js';
 import { tridiagonalEigen } from './tridiagonal.js';
 
+/** An eigenvalue and the error of its vector. */
 export interface Eigenvalue {
   readonly value: number;
   /** ‖A v − value · v‖₂ for a unit vector v */

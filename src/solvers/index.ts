@@ -15,6 +15,7 @@ export {
   type EstimateTraceOptions,
   estimateFunctionTrace,
   estimateTrace,
+  type MatrixFunction,
   matrixFunctions,
   type TraceMethod,
   type TraceResult,

@@ -4,6 +4,7 @@ import type { Block } from '../device/block.js';
 import { type ApplyOptions, type LinearOperator, OperatorBase } from '../operators/linear-operator.js';
 import { type CgOptions, cg } from './cg.js';
 
+/** Options of `inverse`, as of `cg`. */
 export type InverseOptions = Pick<CgOptions, 'tolerance' | 'maxSteps' | 'preconditioner'>;
 
 /**

@@ -27,6 +27,7 @@ export interface Tridiagonal {
   readonly next: number;
 }
 
+/** Options of `lanczos`. */
 export interface LanczosOptions {
   /** Steps; at most the dimension are done. */
   readonly steps: number;
@@ -39,6 +40,7 @@ export interface LanczosOptions {
   readonly onStep?: ((step: number) => void) | undefined;
 }
 
+/** What a Lanczos run found. */
 export interface LanczosRun {
   readonly steps: number;
   /** One per start vector. */

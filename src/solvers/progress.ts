@@ -1,5 +1,6 @@
 /** What a long computation tells its caller while it runs. */
 
+/** How far a long computation is. */
 export interface Progress {
   /** what is being done: "Lanczos", "residuals" */
   readonly stage: string;

@@ -5,6 +5,7 @@
 import type { Tridiagonal } from './lanczos.js';
 import { tridiagonalEigen } from './tridiagonal.js';
 
+/** A Gauss rule for vᵀf(A)v: Σ weight·f(node), times ‖v‖². */
 export interface Quadrature {
   /** ascending */
   readonly nodes: Float64Array;

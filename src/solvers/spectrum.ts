@@ -10,6 +10,7 @@ import { type ProbingOptions, planProbing, probe } from './probing.js';
 import { type Quadrature, quadrature } from './quadrature.js';
 import { type Estimate, estimate } from './statistics.js';
 
+/** Options of `spectrum`. */
 export interface SpectrumOptions extends ProbingOptions {
   /** Standard deviation of the density's kernel, in units of eigenvalues. Default: see kernelWidth. */
   readonly width?: number | undefined;
@@ -17,6 +18,7 @@ export interface SpectrumOptions extends ProbingOptions {
   readonly tolerance?: number | undefined;
 }
 
+/** What `spectrum` gives. */
 export interface SpectrumResult {
   readonly dimension: number;
   /**

@@ -1,5 +1,6 @@
 /** Means with their errors, as every estimator here reports them. */
 
+/** A mean with its error. */
 export interface Estimate {
   readonly estimate: number;
   /** standard deviation of `estimate`; null where one sample tells nothing about its spread */

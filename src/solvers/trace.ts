@@ -17,6 +17,7 @@ import { xtrace } from './xtrace.js';
  */
 export type TraceMethod = 'hutchinson' | 'hutch++' | 'xtrace';
 
+/** Options of `estimateTrace`. */
 export interface EstimateTraceOptions extends Sampling {
   /** Default 'hutchinson'. */
   readonly method?: TraceMethod | undefined;
@@ -67,19 +68,22 @@ const methods: Record<TraceMethod, Method> = {
   xtrace,
 };
 
+/** Names of functions of eigenvalues; 'inverse' is 1/x, the others are what they say. */
+export type MatrixFunction = 'identity' | 'square' | 'abs' | 'sqrt' | 'log' | 'exp' | 'inverse';
 /** Functions of eigenvalues by name, for the command line. */
-export const matrixFunctions = {
-  identity: (x: number): number => x,
-  square: (x: number): number => x * x,
-  abs: (x: number): number => Math.abs(x),
-  sqrt: (x: number): number => Math.sqrt(x),
-  log: (x: number): number => Math.log(x),
-  exp: (x: number): number => Math.exp(x),
-  inverse: (x: number): number => 1 / x,
-} as const;
-export type MatrixFunction = keyof typeof matrixFunctions;
+export const matrixFunctions: Readonly<Record<MatrixFunction, (eigenvalue: number) => number>> = {
+  identity: (x) => x,
+  square: (x) => x * x,
+  abs: Math.abs,
+  sqrt: Math.sqrt,
+  log: Math.log,
+  exp: Math.exp,
+  inverse: (x) => 1 / x,
+};
 
+/** Options of `estimateFunctionTrace`. */
 export interface EstimateFunctionTraceOptions extends ProbingOptions {
+  /** f, by name or as a function of one eigenvalue */
   readonly function: MatrixFunction | ((eigenvalue: number) => number);
 }
 
@@ -95,7 +99,8 @@ export async function estimateFunctionTrace(
   mustBeSymmetric(operator, 'the trace of a function');
   const { function: chosen } = options;
   const name = typeof chosen === 'string' ? chosen : 'the function';
-  const f = typeof chosen === 'string' ? (matrixFunctions[chosen] as ((x: number) => number) | undefined) : chosen;
+  const f =
+    typeof chosen === 'string' ? (matrixFunctions[chosen] as ((eigenvalue: number) => number) | undefined) : chosen;
   if (f === undefined)
     throw new InputError(`function must be one of ${Object.keys(matrixFunctions).join(', ')}, not ${name}`);
   const checked = (x: number): number => {

@@ -4,6 +4,7 @@
  */
 import { ComputationError, InternalError } from '../base/errors.js';
 
+/** Eigenvalues of a symmetric tridiagonal matrix, and of its vectors what was asked for. */
 export interface TridiagonalEigen {
   /** ascending */
   readonly values: Float64Array;

@@ -33,11 +33,13 @@ import { type CompiledProgram, compile, type OutputPlacement } from '../transfor
 import { tapsOfBatch } from './layer-taps.js';
 import { cotangentsAt, type LayerTap, type TapNodes } from './list.js';
 
+/** Options of `openLayerTaps`. */
 export interface LayerTapOptions extends Omit<CurvatureOptions, 'block' | 'fisherSamples'>, Partial<CotangentOptions> {
   /** samples at once, whatever the memory */
   readonly group?: number | undefined;
 }
 
+/** Which taps, and what of them. */
 export interface TapChoice {
   /** default: all of the evaluator's */
   readonly taps?: readonly LayerTap[] | undefined;
@@ -74,6 +76,7 @@ type Side = 'a' | 'd';
 /** rows of float32 whose products are summed in float32 */
 const part = 512;
 
+/** Inputs A and cotangents D of a loss's taps over its data, and their sums AᵀA and DᵀD. */
 export class LayerTaps {
   readonly taps: readonly LayerTap[];
   readonly execution: Execution;
@@ -104,6 +107,7 @@ export class LayerTaps {
     this.#d = cotangentsAt(this.#nodes, output, cotangent ?? ops.zerosLike(output));
   }
 
+  /** @internal */
   static async open(f: MeanLoss, options: LayerTapOptions = {}): Promise<LayerTaps> {
     const { labels = 'data', scale = 'mean', seed = 0, group } = options;
     if (labels !== 'data' && labels !== 'sampled')
@@ -256,9 +260,11 @@ export class LayerTaps {
     return compile({ inputs: stacked.inputs, outputs });
   }
 
+  /** Frees programs and data on the device. */
   dispose(): void {
     this.execution.dispose();
   }
+  /** `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

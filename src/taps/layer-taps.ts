@@ -8,6 +8,7 @@ import type { Model } from '../model/model.js';
 import { Objective, type ParameterChoice } from '../model/objective.js';
 import { findTaps, type LayerTap, type TapNodes } from './list.js';
 
+/** Options of `layerTaps`. */
 export interface ListTapsOptions extends ParameterChoice {
   /** for a model whose inputs leave extents open: the shape of one sample of each, without the axis of samples */
   readonly sampleShapes?: Readonly<Record<string, Shape>> | undefined;

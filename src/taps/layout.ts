@@ -11,6 +11,7 @@ import {
   type Window,
 } from '../transform/views.js';
 
+/** Where the elements of W[g,o,i] lie in the stored tensor. */
 export interface Layout {
   /** W[g,o,i] is element offset + g·strides[0] + o·strides[1] + i·strides[2] of the stored tensor; null: see `indices` */
   readonly affine: { readonly offset: number; readonly strides: readonly [number, number, number] } | null;

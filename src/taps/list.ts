@@ -14,6 +14,7 @@ import { readersOf, sourceOf, type Use, usesOf } from './uses.js';
 
 export type { TapKind } from './read.js';
 
+/** A parameter seen as the weight of a matrix product: y[p,g,o] = Σᵢ W[g,o,i]·A[p,g,i] for rows p and groups g. */
 export interface LayerTap {
   /** place in the list */
   readonly index: number;

@@ -8,11 +8,13 @@ import { mustHaveSamples } from '../model/sample-batch.js';
 import { type CurvatureOptions, execute, memoryBudget } from '../operators/create.js';
 import { bytesPerElement } from '../program/format.js';
 
+/** Options of `perSampleGradients`. */
 export interface PerSampleGradientsOptions extends Omit<CurvatureOptions, 'block' | 'seed' | 'fisherSamples'> {
   /** samples in a block; 'all': one block. Default: as many as a quarter of the memory holds */
   readonly chunk?: number | 'all' | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+/** Gradients of consecutive samples. */
 export interface SampleGradientBlock {
   /** the first sample */
   readonly from: number;

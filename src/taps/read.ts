@@ -15,6 +15,7 @@ import { fillValue } from '../graph/simplify.js';
 import { patches, rowsFirst } from './patches.js';
 import type { Use } from './uses.js';
 
+/** What a parameter is to its consumer; 'other': no matrix product that is known. */
 export type TapKind = 'linear' | 'conv' | 'embedding' | 'scale' | 'shift' | 'other';
 
 export interface Reading {

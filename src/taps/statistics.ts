@@ -31,6 +31,7 @@ import { gramMatrix } from './gram.js';
 import { tapsOfBatch } from './layer-taps.js';
 import { cotangentsAt, type TapNodes } from './list.js';
 
+/** Options of `gradientStatistics`. */
 export interface GradientStatisticsOptions extends Omit<CurvatureOptions, 'block' | 'seed' | 'fisherSamples'> {
   /** what to compute; what is not asked for is absent from the result */
   readonly mean?: boolean | undefined;
@@ -41,6 +42,7 @@ export interface GradientStatisticsOptions extends Omit<CurvatureOptions, 'block
   readonly group?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+/** What `gradientStatistics` gives: statistics over samples of ∇ℓₙ. */
 export interface GradientStatistics {
   /** the mean loss, without regularisation */
   readonly loss: number;

@@ -13,9 +13,9 @@ import { gradient, vjp as pullback, jvp as pushforward } from '../transform/jvp.
 import { typed } from './functions.js';
 
 /** one value, or several in a list */
-type OneOrMany = Node | readonly Node[];
+export type OneOrMany = Node | readonly Node[];
 /** as many results as were asked for */
-type Like<T extends OneOrMany> = T extends Node ? Node : Node[];
+export type Like<T extends OneOrMany> = T extends Node ? Node : Node[];
 
 const list = (x: OneOrMany): readonly Node[] => (Array.isArray(x) ? (x as readonly Node[]) : [x as Node]);
 function like<T extends OneOrMany>(x: T, results: readonly Node[]): Like<T> {

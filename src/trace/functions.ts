@@ -42,6 +42,7 @@ export const softmax = (x: Node, axis = -1): Node => f.softmax(x, [axis]);
 /** log softmax(x) without overflow */
 export const logSoftmax = (x: Node, axis = -1): Node => f.logSoftmax(x, [axis]);
 
+/** Scale and shift after a normalisation, each shaped like the normalised axes. */
 export interface NormOptions {
   readonly scale?: Node | undefined;
   readonly bias?: Node | undefined;
@@ -61,6 +62,7 @@ export function layerNorm(
   return f.layerNorm(x, axis, epsilon, scale, bias);
 }
 
+/** Options of `batchNorm`. */
 export interface BatchNormOptions extends NormOptions {
   /** running statistics, [channels] */
   readonly mean: Node;
@@ -123,6 +125,7 @@ const perAxis = (name: string, e: Extents, rank: number): readonly number[] => {
   return list;
 };
 
+/** Options of `conv1d`, `conv2d` and `conv3d`. */
 export interface ConvOptions {
   readonly bias?: Node | undefined;
   /** default 1 */
@@ -164,6 +167,7 @@ export const conv2d = convolution('conv2d', 2);
 /** Cross-correlation: x [n, c, d, h, w], weight [o, c/groups, kd, kh, kw] */
 export const conv3d = convolution('conv3d', 3);
 
+/** Options of `maxPool2d` and `avgPool2d`. */
 export interface PoolOptions {
   /** default: the window */
   readonly stride?: Extents | undefined;
@@ -239,6 +243,7 @@ export const stack = (parts: readonly Node[], axis = 0): Node =>
     axis,
   );
 
+/** Options of `scaledDotProductAttention`. */
 export interface AttentionOptions {
   /** a query sees keys up to its own position; default false */
   readonly causal?: boolean | undefined;
@@ -272,6 +277,7 @@ export function scaledDotProductAttention(q: Node, k: Node, v: Node, options: At
   return ops.dot(softmax(masked), v, `${l}qk`, `${l}kz`, `${l}qz`);
 }
 
+/** Weights of `lstm`. */
 export interface LstmWeights {
   /** [4·hidden, features] and [4·hidden, hidden], gates in the order input, forget, cell, output (PyTorch's) */
   readonly input: Node;

@@ -25,38 +25,46 @@ function fans(shape: Shape): { in: number; out: number } {
 const filled = (shape: Shape, value: (i: number) => number): Float64Array =>
   Float64Array.from({ length: sizeOf(shape) }, (_, i) => value(i));
 
+/** one number everywhere */
 export const constant =
   (value: number): Initialiser =>
   (shape) =>
     filled(shape, () => value);
+/** 0 everywhere */
 export const zeros: Initialiser = constant(0);
+/** 1 everywhere */
 export const ones: Initialiser = constant(1);
 /** uniform in (low, high) */
 export const uniform =
   (low = 0, high = 1): Initialiser =>
   (shape, random) =>
     filled(shape, (i) => low + (high - low) * random.uniform(i));
+/** normal numbers of this deviation and mean */
 export const normal =
   (std = 1, mean = 0): Initialiser =>
   (shape, random) =>
     filled(shape, (i) => mean + std * random.normal(i));
 
+/** Options of `kaimingUniform` and `kaimingNormal`. */
 export interface KaimingOptions {
   /** which fan the variance is divided by; default 'in' */
   readonly fan?: 'in' | 'out';
   /** √2 for ReLU (default); 1 for linear layers; √(2/(1+a²)) for leaky ReLU of slope a */
   readonly gain?: number;
 }
+/** U(±gain·√(3/fan)), fan the inputs (or outputs) of one output (He et al. 2015) */
 export const kaimingUniform =
   ({ fan = 'in', gain = Math.SQRT2 }: KaimingOptions = {}): Initialiser =>
   (shape, random) => {
     const bound = gain * Math.sqrt(3 / fans(shape)[fan]);
     return uniform(-bound, bound)(shape, random);
   };
+/** normal of deviation gain/√fan (He et al. 2015) */
 export const kaimingNormal =
   ({ fan = 'in', gain = Math.SQRT2 }: KaimingOptions = {}): Initialiser =>
   (shape, random) =>
     normal(gain / Math.sqrt(fans(shape)[fan]))(shape, random);
+/** U(±gain·√(6/(fan_in + fan_out))) (Glorot and Bengio 2010) */
 export const xavierUniform =
   (gain = 1): Initialiser =>
   (shape, random) => {
@@ -64,6 +72,7 @@ export const xavierUniform =
     const bound = gain * Math.sqrt(6 / (inside + out));
     return uniform(-bound, bound)(shape, random);
   };
+/** normal of deviation gain·√(2/(fan_in + fan_out)) (Glorot and Bengio 2010) */
 export const xavierNormal =
   (gain = 1): Initialiser =>
   (shape, random) => {
@@ -91,6 +100,7 @@ export const orthogonal =
     });
   };
 
+/** Options of `truncatedNormal`. */
 export interface TruncatedNormalOptions {
   readonly mean?: number;
   /** default 1 */

@@ -10,12 +10,15 @@ import * as nn from './functions.js';
 import { type Initialiser, kaimingUniform, normal, ones, xavierUniform, zeros } from './initialisers.js';
 import type { ParameterSpec } from './trace.js';
 
+/** Parameters of a layer by name. */
 export type ParameterSpecs = Readonly<Record<string, ParameterSpec>>;
+/** Values of a layer's parameters by name. */
 export type ParameterNodes = Readonly<Record<string, Node>>;
 
 /** What a model is made of. `apply` reads its parameters by the names under which it declared them. */
 export interface Layer {
   readonly parameters: ParameterSpecs;
+  /** The layer's value at x, for parameters named as in `parameters`. */
   apply(p: ParameterNodes, x: Node): Node;
 }
 
@@ -29,6 +32,7 @@ const spec = (shape: Shape, init: Initialiser): ParameterSpec => ({ shape, init 
 /** U(±1/√fan_in) */
 const linearWeight = kaimingUniform({ gain: Math.sqrt(1 / 3) });
 
+/** Options of layers with a weight and a bias. */
 export interface WeightOptions {
   /** default true */
   readonly bias?: boolean | undefined;
@@ -50,6 +54,7 @@ export function linear(
   };
 }
 
+/** Options of the layer `conv2d`. */
 export type Conv2dOptions = WeightOptions & Omit<nn.ConvOptions, 'bias'>;
 /** [n, inside, h, w] → [n, outside, h', w']; parameters weight [outside, inside/groups, kh, kw], bias [outside] */
 export function conv2d(
@@ -94,6 +99,7 @@ export function embedding(count: number, width: number, { init = normal() }: { i
   return { parameters: { weight: spec([count, width], init) }, apply: (p, x) => nn.embedding(x, own(p, 'weight')) };
 }
 
+/** Options of the layer `batchNorm`. */
 export interface BatchNormOptions {
   /** running statistics, one per channel; default mean 0 and variance 1 */
   readonly mean?: ArrayLike<number> | undefined;
@@ -129,6 +135,7 @@ export function batchNorm(channels: number, options: BatchNormOptions = {}): Lay
   };
 }
 
+/** Options of the layer `multiHeadAttention`. */
 export interface MultiHeadAttentionOptions {
   /** a position sees itself and those before; default false */
   readonly causal?: boolean | undefined;

@@ -11,6 +11,7 @@ import { type MeanLoss, meanLoss } from '../model/mean-loss.js';
 import { typed } from './functions.js';
 import { type Inputs, type Parameters, type TracedModel, type TraceOptions, trace } from './trace.js';
 
+/** Options of `traceFunction`. */
 export interface TraceFunctionOptions<P extends Parameters, I extends Inputs>
   extends Omit<TraceOptions<P, I>, 'inputs'> {
   readonly inputs?: I | undefined;

@@ -16,6 +16,7 @@ import type { BuildOptions, Mode, Model, Parameter } from '../model/model.js';
 import { reachable } from '../transform/reach.js';
 import { byDefault, type Initialiser, parameterRandom } from './initialisers.js';
 
+/** A parameter's shape and initial values. */
 export interface ParameterSpec {
   readonly shape: Shape;
   /** default: U(±1/√fan_in) from rank 2 on, zeros for vectors */
@@ -25,23 +26,29 @@ export interface ParameterSpec {
 }
 /** A shape alone stands for { shape }. */
 export type ParameterGiven = Shape | ParameterSpec;
+/** An input's shape and type. */
 export interface InputSpec {
   /** axis 0 counts samples and is null; other axes may be null, and then follow from the data */
   readonly shape: readonly (number | null)[];
   /** default 'float32', which stands for the type computed in; 'int32' for indices */
   readonly dtype?: DType | undefined;
 }
+/** A shape alone stands for { shape }. */
 export type InputGiven = readonly (number | null)[] | InputSpec;
 
+/** Parameters by name. */
 export type Parameters = Readonly<Record<string, ParameterGiven>>;
+/** Inputs by name. */
 export type Inputs = Readonly<Record<string, InputGiven>>;
-type Nodes<T> = { readonly [K in keyof T]: Node };
+/** Values of the graph under the same names. */
+export type Nodes<T> = { readonly [K in keyof T]: Node };
 /** From parameters and inputs to the output, or to several by name (the first is what a loss reads). */
 export type Recipe<P extends Parameters, I extends Inputs> = (
   parameters: Nodes<P>,
   inputs: Nodes<I>,
 ) => Node | Readonly<Record<string, Node>>;
 
+/** Options of `trace`. */
 export interface TraceOptions<P extends Parameters, I extends Inputs> {
   readonly parameters: P;
   readonly inputs: I;

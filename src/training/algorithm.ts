@@ -7,11 +7,13 @@ import type { Block } from '../device/block.js';
 import { MfacOptimizer, type MfacOptimizerOptions, type MfacState } from '../optimizers/mfac.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 
+/** What moves the parameters of a training run, step by step, on the device. */
 export interface Algorithm {
   /** One step in place. A gradient that is not finite is refused with ComputationError, and nothing has changed then. */
   update(gradient: Block): Promise<void>;
   /** Plain data, from which the same factory continues in the same bits. */
   save(): Promise<unknown>;
+  /** Frees what it holds on the device; not the parameters. */
   dispose(): void;
 }
 

@@ -15,6 +15,7 @@ import { parameterArrays, withParameters } from '../model/with-parameters.js';
 import { type LayerTap, layerTaps } from '../taps/index.js';
 import * as initialisers from '../trace/initialisers.js';
 
+/** A mean loss at fresh parameters. */
 export interface FreshStart {
   readonly f: MeanLoss;
   /** parameters that keep their values because nothing says how to draw them */
@@ -23,7 +24,10 @@ export interface FreshStart {
   readonly statistics: Readonly<Record<string, Float64Array>>;
 }
 
-/** @param choice which parameters are trained: the others stay as they are */
+/**
+ * The same objective from new values of its model's parameters, drawn from `seed` as PyTorch's layers draw theirs;
+ * `choice` says which parameters are trained: the others stay as they are.
+ */
 export function withFreshParameters(f: MeanLoss, seed = 0, choice: ParameterChoice = {}): FreshStart {
   const taps = layerTaps(f);
   const objective = new Objective(f, choice);

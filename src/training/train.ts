@@ -13,6 +13,7 @@ import { TrainingStep } from '../operators/training-step.js';
 import type { AlgorithmFactory } from './algorithm.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 
+/** What one epoch brought. */
 export interface EpochMetrics {
   /** 1, 2, … */
   readonly epoch: number;
@@ -28,6 +29,7 @@ export interface EpochMetrics {
   readonly learningRate: number;
 }
 
+/** How far a training run is. */
 export interface TrainingProgress {
   readonly epoch: number;
   /** updates done and wanted, of the whole run */
@@ -37,6 +39,7 @@ export interface TrainingProgress {
   readonly loss: number;
 }
 
+/** Options of `train`. */
 export interface TrainOptions extends Omit<CurvatureOptions, 'block' | 'fisherSamples'> {
   /** `onHost(optimizers.sgd({ … }))`, `onDevice({ … })` for M-FAC, or one of your own */
   readonly algorithm: AlgorithmFactory;
@@ -54,9 +57,11 @@ export interface TrainOptions extends Omit<CurvatureOptions, 'block' | 'fisherSa
   readonly signal?: AbortSignal | undefined;
   /** all epochs so far, the newest last */
   readonly onEpoch?: ((epochs: readonly EpochMetrics[]) => void | Promise<void>) | undefined;
+  /** after every update */
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
 }
 
+/** What `train` gives. */
 export interface TrainingResult {
   readonly epochs: readonly EpochMetrics[];
   /** the epoch of the smallest test loss, or training loss without test data */
