@@ -16,7 +16,7 @@ import { masked } from './mask.js';
 import type { PruningMethod, PruningPoint, Scorer } from './method.js';
 import { type Candidates, candidates, parsePattern, patternText } from './pattern.js';
 import { checkSparsity, geometricSparsity, gradualSparsity } from './schedule.js';
-import { type Scope, select, targetsByLayer } from './select.js';
+import { type Scope, select, targetsOf } from './select.js';
 
 /** Training under the mask. */
 export interface FineTuning {
@@ -239,9 +239,9 @@ class Run {
     checkInterrupted(this.#options.signal);
     const scorer = shared?.scorer ?? (await this.open(state, step));
     try {
-      const targets = targetsByLayer(this.groups, this.layers.length, sparsity);
+      const targets = targetsOf(this.groups, this.layers.length, sparsity);
       const kept = scorer.choose
-        ? await scorer.choose(this.groups, targets)
+        ? await scorer.choose(this.groups, targets.byLayer)
         : select(
             this.groups,
             shared?.scores ?? (await scorer.score(this.groups)),

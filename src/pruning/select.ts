@@ -13,34 +13,43 @@ export function goneGroups({ count, starts, members }: Candidates, kept: Uint8Ar
   return gone;
 }
 
-/** Groups to be gone at a sparsity, of each layer: round(s · groups), and no more than the cells allow. */
-export function targetsByLayer({ layer, cells }: Candidates, layers: number, sparsity: number): number[] {
-  const all = new Array<number>(layers).fill(0);
-  const most = new Array<number>(layers).fill(0);
-  layer.forEach((l) => {
-    all[l] = (all[l] as number) + 1;
-  });
+/** Groups to be gone at a sparsity, of each layer and in all: round(s · groups), and no more than the cells allow. */
+export function targetsOf(
+  { count, layer, cells }: Candidates,
+  layers: number,
+  sparsity: number,
+): { total: number; byLayer: number[] } {
+  const groups = new Array<number>(layers).fill(0);
+  for (const l of layer) groups[l] = (groups[l] as number) + 1;
+  const most = cells ? new Array<number>(layers).fill(0) : groups;
   if (cells) {
-    const seen = new Set<number>();
+    const layerOf = new Int32Array(cells.most.length);
     cells.of.forEach((cell, g) => {
-      if (seen.has(cell)) return;
-      seen.add(cell);
-      const l = layer[g] as number;
-      most[l] = (most[l] as number) + (cells.most[cell] as number);
+      layerOf[cell] = layer[g] as number;
+    });
+    cells.most.forEach((n, cell) => {
+      const l = layerOf[cell] as number;
+      most[l] = (most[l] as number) + n;
     });
   }
-  return all.map((n, l) => Math.min(Math.round(sparsity * n), cells ? (most[l] as number) : n));
+  return {
+    total: Math.min(
+      Math.round(sparsity * count),
+      most.reduce((a, b) => a + b, 0),
+    ),
+    byLayer: groups.map((n, l) => Math.min(Math.round(sparsity * n), most[l] as number)),
+  };
 }
 
 /**
- * What is kept when, with those gone already, `targets[l]` groups of each layer are gone ('layer'), or as many in all
- * ('global'). Of equal scores the first goes. Throws ComputationError for a score that is not finite.
+ * What is kept when so many groups are gone, those gone already among them: in all ('global') or of each layer. Of equal
+ * scores the first goes. Throws ComputationError for a score that is not finite.
  */
 export function select(
   groups: Candidates,
   scores: Float64Array,
   kept: Uint8Array,
-  targets: readonly number[],
+  targets: ReturnType<typeof targetsOf>,
   scope: Scope,
 ): Uint8Array {
   const bad = scores.findIndex((s) => !Number.isFinite(s));
@@ -54,23 +63,16 @@ export function select(
       for (let i = groups.starts[g] as number; i < (groups.starts[g + 1] as number); i++)
         out[groups.members[i] as number] = 0;
   };
-  const already = new Array<number>(targets.length).fill(0);
+  const already = new Array<number>(targets.byLayer.length).fill(0);
   gone.forEach((is, g) => {
     const l = groups.layer[g] as number;
     already[l] = (already[l] as number) + is;
   });
-  const missing = targets.map((t, l) => t - (already[l] as number));
-  if (scope === 'global')
-    remove(
-      free,
-      missing.reduce((a, b) => a + b, 0),
-    );
+  if (scope === 'global') remove(free, targets.total - already.reduce((a, b) => a + b, 0));
   else
-    missing.forEach((n, l) => {
-      remove(
-        free.filter((g) => groups.layer[g] === l),
-        n,
-      );
+    targets.byLayer.forEach((target, l) => {
+      const own = free.filter((g) => groups.layer[g] === l);
+      remove(own, target - (already[l] as number));
     });
   return out;
 }

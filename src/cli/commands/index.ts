@@ -6,8 +6,20 @@ import { doctor } from './doctor.js';
 import { eigs } from './eigs.js';
 import { info } from './info.js';
 import { product } from './product.js';
+import { prune } from './prune.js';
 import { spectrum } from './spectrum.js';
 import { trace } from './trace.js';
 import { train } from './train.js';
 
-export const commands: readonly CommandModule[] = [info, product, spectrum, eigs, trace, diag, train, bench, doctor];
+export const commands: readonly CommandModule[] = [
+  info,
+  product,
+  spectrum,
+  eigs,
+  trace,
+  diag,
+  train,
+  prune,
+  bench,
+  doctor,
+];
