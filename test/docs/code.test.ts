@@ -1,7 +1,7 @@
 /** Every TypeScript block of README and docs, and every example, runs. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'hessia-docs-'));
@@ -36,6 +36,22 @@ const programs = [
   ...pages.filter((p) => !fragments.has(p)).flatMap(blocks),
   ...examples.map((f) => ({ at: `examples/${f}`, code: readFileSync(join('examples', f), 'utf8') })),
 ];
+
+/** files that a page links to */
+const links = (page: string): string[] =>
+  [...readFileSync(page, 'utf8').matchAll(/\]\(([^):#]+)(?:#[^)]*)?\)/g)].map((m) =>
+    join(dirname(page), m[1] as string),
+  );
+describe('links between pages', () => {
+  test.each(pages)('of %s lead somewhere', (page) => {
+    expect(links(page).filter((to) => !existsSync(to))).toEqual([]);
+  });
+  test('lead from the index to every page, and from README to the index', () => {
+    const index = join('docs', 'README.md');
+    expect(links('README.md')).toContain(index);
+    expect(markdown('docs').filter((page) => page !== index && !links(index).includes(page))).toEqual([]);
+  });
+});
 
 describe('code in the documentation', () => {
   test('is found', () => {
