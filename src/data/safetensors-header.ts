@@ -79,13 +79,16 @@ export async function readSafetensorsHeader(file: RandomAccessFile): Promise<Saf
   if (length > headerLimit) invalid(`its header claims ${length} bytes`);
   const start = 8 + length;
   if (start > file.size) invalid('it ends within the header');
+  let text = '';
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await file.read(8, length)));
+    text = new TextDecoder('utf-8', { fatal: true }).decode(await file.read(8, length));
+    header = JSON.parse(text);
   } catch {
     invalid('its header is not JSON');
   }
   if (!isRecord(header)) return invalid('its header is not an object');
+  if (outerNames(text) !== Object.keys(header).length) invalid('a name stands there twice');
   const entries: (SafetensorsEntry & { readonly end: number })[] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;
@@ -114,6 +117,18 @@ export async function readSafetensorsHeader(file: RandomAccessFile): Promise<Saf
   if (at > file.size) invalid(`it is truncated: its arrays need ${at} bytes, it has ${file.size}`);
   if (at < file.size) invalid(`${file.size - at} bytes follow its last array`);
   return entries;
+}
+
+/** How many names the outermost object of a JSON text has; JSON.parse keeps the last of equal ones without a word. */
+function outerNames(text: string): number {
+  let depth = 0;
+  let names = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}:[\]]/g)) {
+    if (token === '{' || token === '[') depth++;
+    else if (token === '}' || token === ']') depth--;
+    else if (token === ':' && depth === 1) names++;
+  }
+  return names;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -17,6 +17,7 @@ const tables = JSON.parse(readFileSync(fixture('tables.json'), 'utf8')) as {
 };
 const types = tables['types.safetensors'];
 
+const one = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}';
 /** A file with this header, which may be nonsense, before `data` bytes. */
 function write(header: unknown, data = 0, length?: bigint): string {
   const text = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
@@ -81,6 +82,11 @@ describe('refused in one line', () => {
     ['a header beyond the file', () => write('{}', 0, 3n), 'ends within the header'],
     ['a header of 2^63 bytes', () => write('{}', 0, 2n ** 63n), 'its header claims'],
     ['no JSON', () => write('{"x":'), 'its header is not JSON'],
+    [
+      'a name twice',
+      () => write(`{"x":${one}, "a:{\\"":{"dtype":"U8","shape":[0],"data_offsets":[4,4]},"x":${one}}`, 4),
+      'a name stands there twice',
+    ],
     ['a list', () => write('[]'), 'its header is not an object'],
     ['no offsets', () => write({ x: { dtype: 'F32', shape: [1] } }, 4), 'has no dtype, shape and data_offsets'],
     ['offsets of text', () => write({ x: f32([1], '0' as never, 4) }, 4), 'has no dtype, shape and data_offsets'],

@@ -2,12 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import { toFloat64 } from '../../src/base/convert.js';
 import { datasetFromArrays, type NdArray, readNpz } from '../../src/data/index.js';
+import type { Node } from '../../src/graph/index.js';
 import * as losses from '../../src/model/loss.js';
 import { meanLoss } from '../../src/model/mean-loss.js';
 import { curvature, lossAndGradient } from '../../src/operators/create.js';
 import type { CurvatureName } from '../../src/operators/curvature.js';
 import { nn, trace } from '../../src/trace/index.js';
-import { differences, error } from '../trace/compute.js';
+import { compute, differences, error } from '../trace/compute.js';
 
 const golden = await readNpz('test/model/losses.npz');
 const array = (name: string): NdArray => {
@@ -114,6 +115,33 @@ describe.each(cases)('%s', (name, loss, shape) => {
     const draws = 4096;
     expect(error(await dense('fisher', f, draws), exact)).toBeLessThan(6 * Math.sqrt(2 / draws));
   });
+});
+
+test('the exact Fisher of a Gaussian with its own variance is diag(e^−s, ½) at the output', () => {
+  const [s, t] = [0.7, -1.3];
+  const { likelihood } = losses.gaussianNll().bind([1, 4], [1, 2]);
+  const [root] = compute(
+    [
+      { shape: [1, 4], values: [5, 6, s, t] },
+      { shape: [1, 4], values: [1, 1, 1, 1] },
+    ],
+    (o, v) => likelihood!.root(o as Node, v as Node),
+  );
+  expect(error(root as number[], [Math.exp(-s), Math.exp(-t), 0.5, 0.5])).toBeLessThanOrEqual(2 ** -50);
+});
+test('a uniform number above every rounded partial sum draws the last class', () => {
+  const z = [0.3, -0.2, 0.9];
+  const { likelihood } = losses.crossEntropy().bind([1, 3], [1]);
+  const [score] = compute(
+    [
+      { shape: [1, 3], values: z },
+      { shape: [1, 1], values: [1] },
+    ],
+    (o, u) => likelihood!.drawn(o as Node, u as Node),
+  );
+  const total = z.reduce((a, v) => a + Math.exp(v), 0);
+  const want = z.map((v, c) => Math.exp(v) / total - (c === 2 ? 1 : 0));
+  expect(error(score as number[], want)).toBeLessThanOrEqual(2 ** -50);
 });
 
 test('a loss of one’s own: log-cosh, mean over elements, with the closed form of its Hessian', async () => {

@@ -104,6 +104,7 @@ describe.each([5, 2, 1])('batches of %i', (batchSize) => {
   });
   test('neural tangent kernel', async () => {
     await using K = await make.neuralTangentKernel(f, options);
+    expect([K.symmetric, K.positiveSemidefinite]).toEqual([true, true]);
     expect(error(flat(await dense(K)), flat(J.mmul(J.transpose())))).toBeLessThan(once);
   });
   test('gradient covariance', async () => {

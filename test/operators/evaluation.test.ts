@@ -64,8 +64,10 @@ describe.each([3, 4, 11])('accuracy in batches of %i', (batchSize) => {
     expect(accuracy).toBe(right / (samples * positions));
   });
   test('of binary labels', async () => {
-    const labels = Float64Array.from(noise, (v) => (v > 0 ? 1 : 0));
-    const right = labels.filter((l, i) => l === ((z[i] as number) >= 0 ? 1 : 0)).length;
+    // soft ones too: from a half on they are positive
+    const levels = [0, 0.4, 0.5, 1];
+    const labels = Float64Array.from(noise, (_, i) => levels[i % 4] as number);
+    const right = labels.filter((l, i) => l >= 0.5 === (z[i] as number) >= 0).length;
     const target: Target = { dtype: 'float64', shape: [samples, positions, classes], data: labels };
     const { accuracy } = await run(binaryCrossEntropy(), target, batchSize);
     expect(accuracy).toBe(right / labels.length);

@@ -58,14 +58,19 @@ test('derivatives of any order: the first six of x ↦ sin(x)·e^x', () => {
 });
 
 test('no dependence gives zeros; shapes that do not fit are named', () => {
-  const [g] = compute(
+  const zeros = compute(
     [
       { shape: [2], values: [1, 2] },
       { shape: [3], values: [1, 2, 3] },
     ],
-    (a, b) => nn.grad(nn.reduceSum(a), b),
+    (a, b) => [nn.grad(nn.reduceSum(a), b), nn.jvp(a, b, b), nn.vjp(a, a, b), nn.hvp(nn.reduceSum(nn.mul(2, b)), b, b)],
   );
-  expect(g).toEqual([0, 0, 0]);
+  expect(zeros).toEqual([
+    [0, 0, 0],
+    [0, 0],
+    [0, 0, 0],
+    [0, 0, 0],
+  ]);
   expect(() => compute([{ shape: [2] }], (a) => nn.grad(a, a))).toThrow('grad needs a scalar, got float64[2]');
   expect(() => compute([{ shape: [2] }, { shape: [3] }], (a, b) => nn.jvp(a, a, b))).toThrow(
     'jvp: tangent float64[3] does not fit float64[2]',

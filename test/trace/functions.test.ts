@@ -72,6 +72,35 @@ describe('against PyTorch', () => {
   });
 });
 
+test('padding counts as zeros in avgPool2d, said or not', () => {
+  const [by, said] = compute([{ shape: [1, 1, 2, 2], values: [4, 8, 12, 16] }], (x) => [
+    nn.avgPool2d(x as Node, 2, { padding: 1 }),
+    nn.avgPool2d(x as Node, 2, { padding: 1, countIncludePad: true }),
+  ]);
+  expect(by).toEqual([1, 2, 3, 4]);
+  expect(said).toEqual(by);
+});
+test('a mask and causal attention together let a query look where both do', () => {
+  const [t, d] = [4, 3];
+  const mask = [1, 1, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1];
+  const both = mask.map((m, i) => (m === 1 && i % t <= Math.floor(i / t) ? 1 : 0));
+  const [got, want] = compute(
+    [
+      { shape: [t, d] },
+      { shape: [t, d] },
+      { shape: [t, d] },
+      { shape: [t, t], values: mask, dtype: 'int32' },
+      { shape: [t, t], values: both, dtype: 'int32' },
+    ],
+    (q, k, v, m, b) => {
+      const attend = (seen: Node, causal: boolean): Node =>
+        nn.scaledDotProductAttention(q as Node, k as Node, v as Node, { mask: nn.cast(seen, 'bool'), causal });
+      return [attend(m as Node, true), attend(b as Node, false)];
+    },
+  );
+  expect(got).toEqual(want);
+});
+
 describe('shapes that do not fit are named with their types', () => {
   const on = (shapes: number[][], f: (...x: Node[]) => Node) => () =>
     compute(
@@ -102,6 +131,10 @@ describe('shapes that do not fit are named with their types', () => {
     [
       'maxPool2d: window [9,9] with padding [0,0] does not fit float64[1, 1, 4, 4]',
       on([[1, 1, 4, 4]], (x) => nn.maxPool2d(x as Node, 9)),
+    ],
+    [
+      'maxPool2d: window [2,2] with padding [2,2] does not fit float64[1, 1, 4, 4]',
+      on([[1, 1, 4, 4]], (x) => nn.maxPool2d(x as Node, 2, { padding: 2 })),
     ],
     ['embedding: indices float64[2] must be int32', on([[2], [3, 4]], (t, w) => nn.embedding(t as Node, w as Node))],
     [

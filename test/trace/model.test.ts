@@ -1,9 +1,11 @@
 /** Traced models: parameters, layers, values, errors, curvature. */
 import { describe, expect, test } from 'vitest';
 import { datasetFromArrays } from '../../src/data/index.js';
+import { Graph, type Node } from '../../src/graph/index.js';
 import { crossEntropy, meanSquaredError } from '../../src/model/loss.js';
 import { meanLoss } from '../../src/model/mean-loss.js';
 import { gaussNewton, hessian, lossAndGradient } from '../../src/operators/create.js';
+import { TrainingStep } from '../../src/operators/training-step.js';
 import { initialisers, layers, nn, trace } from '../../src/trace/index.js';
 import { tanhNetwork } from '../reference/models.js';
 import { error, random } from './compute.js';
@@ -91,6 +93,40 @@ test('fingerprints tell models apart by values and by what they compute, and equ
   ).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
+test('modes have different fingerprints, also where shapes stay open', () => {
+  const open = trace((p, { x }) => nn.linear(nn.dropout(nn.mean(x, [1])), p.w), {
+    parameters: { w: [2, 3] },
+    inputs: { x: [null, null, 3] },
+  });
+  expect(open.withMode('train').fingerprint).not.toBe(open.fingerprint);
+});
+
+test('running statistics keep nine tenths of what they were', async () => {
+  const model = trace((p, { x }) => nn.linear(layers.batchNorm(3).apply(p, x), p.head), {
+    parameters: { ...layers.batchNorm(3).parameters, head: [4, 3] },
+    inputs: { x: [null, 3] },
+    mode: 'train',
+  });
+  await using trainer = await TrainingStep.create(meanLoss(model, crossEntropy(), data), { dtype: 'float64' });
+  await trainer.step(Array.from({ length: 20 }, (_, i) => i));
+  const columns = [0, 1, 2].map((c) => Array.from({ length: 20 }, (_, n) => random(60)[3 * n + c] as number));
+  const means = columns.map((x) => x.reduce((a, v) => a + v, 0) / 20);
+  const variances = columns.map((x, c) => x.reduce((a, v) => a + (v - (means[c] as number)) ** 2, 0) / 20);
+  const [mean, variance] = Object.values(await trainer.buffers());
+  expect(
+    error(
+      mean as Float64Array,
+      means.map((m) => 0.1 * m),
+    ),
+  ).toBeLessThanOrEqual(20 * 2 ** -52);
+  expect(
+    error(
+      variance as Float64Array,
+      variances.map((v) => 0.9 + 0.1 * v),
+    ),
+  ).toBeLessThanOrEqual(40 * 2 ** -52);
+});
+
 describe('what is refused, at once and in one line', () => {
   const w = { parameters: { w: [2, 3] as const }, inputs: { x: [null, 4] as const } };
   test.each([
@@ -107,6 +143,19 @@ describe('what is refused, at once and in one line', () => {
     ["has no parameter 'v'; it has w", () => trace((_, { x }) => x, w).withValues({ v: [1] })],
     ['has 6 parameter values, got 2', () => trace((_, { x }) => x, w).withVector([1, 2])],
     ['returned no output', () => trace(() => ({}), w)],
+    [
+      "'output' was made in another run",
+      () => {
+        let first: Node | undefined;
+        const model = trace((p, { x }) => (first ??= nn.linear(x, p.w)), {
+          parameters: { w: [2, 3] },
+          inputs: { x: [null, 3] },
+        });
+        const graph = new Graph();
+        const inputs = new Map([['x', graph.input('x', [2, 3], 'float32')]]);
+        model.build({ graph, dtype: 'float32', inputs, parameters: new Map() });
+      },
+    ],
     ['do not form 3 groups', () => layers.conv2d(4, 6, 3, { groups: 3 })],
   ])('%s', (message, run) => {
     expect(run).toThrow(message);

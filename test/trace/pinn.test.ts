@@ -97,3 +97,14 @@ test('a function of parameters alone: Rosenbrock has the Hessian [[802, −400],
   expect(Array.from(await H.applyVector(Float64Array.of(1, 0)))).toEqual([802, -400]);
   expect(Array.from(await H.applyVector(Float64Array.of(0, 1)))).toEqual([-400, 200]);
 });
+
+test('the first samples alone', async () => {
+  const x = [1, 2, 3, 10];
+  const f = traceFunction((p, { x: v }) => nn.reduceSum(nn.mul(v, p.w), [1]), {
+    parameters: { w: { shape: [1], values: [2] } },
+    inputs: { x: [null, 1] },
+    data: datasetFromArrays({ inputs: { x: { data: Float64Array.from(x), shape: [4, 1] } } }),
+    samples: 3,
+  });
+  expect((await lossAndGradient(f, { dtype: 'float64' })).loss).toBe(4);
+});
