@@ -35,7 +35,7 @@ export * as ops from './graph/ops.js';
 export * from './mfac/index.js';
 export * from './model/loss.js';
 export { type BatchCoupled, type MeanLoss, type MeanLossOptions, meanLoss } from './model/mean-loss.js';
-export type { BuildOptions, Mode, Model, ModelInput, ModelOutput, Parameter } from './model/model.js';
+export type { BuildOptions, Mode, Model, ModelInput, ModelOutput, Parameter, StoredValues } from './model/model.js';
 export type { ParameterChoice } from './model/objective.js';
 export { type NamedParameters, parameterArrays, withParameters } from './model/with-parameters.js';
 export {

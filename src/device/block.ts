@@ -155,8 +155,8 @@ export class Block {
       throw new ShapeError(`${source.length} values for ${count} vectors of ${dimension}`);
     }
     let values: FloatArray;
-    if (dtype === 'float32') values = source instanceof Float32Array ? source : Float32Array.from(source);
-    else values = source instanceof Float64Array ? source : Float64Array.from(source);
+    if (dtype === 'float32') values = source instanceof Float32Array ? source : new Float32Array(source);
+    else values = source instanceof Float64Array ? source : new Float64Array(source);
     const { native } = this.device;
     const size = bytesPerElement[dtype];
     this.device.guard(() => {

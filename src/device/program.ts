@@ -13,7 +13,8 @@ export interface Attachment {
 export interface ProgramSource {
   readonly program: Program;
   readonly labels: readonly string[];
-  readonly constants: Uint8Array;
+  /** what stands where in the binding named 'constants' */
+  readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
   readonly scratchBytes: number;
   readonly flops: number;
 }
@@ -28,9 +29,10 @@ export class LoadedProgram {
     this.source = source;
     this.#device = device;
     this.#native = device.guard(() => device.native.load(encodeProgram(source.program), [...source.labels]));
-    this.#constants = device.allocate(source.constants.byteLength);
+    const { bytes } = source.program.bindings.find(({ name }) => name === 'constants') ?? { bytes: 64 };
+    this.#constants = device.allocate(bytes);
     device.guard(() => {
-      device.native.write(this.#constants, 0, source.constants);
+      for (const part of source.constants) device.native.write(this.#constants, part.offset, part.bytes);
     });
   }
 

@@ -53,7 +53,7 @@ async function withRows<T>(
       : source.minibatch({ count, signal }));
     try {
       const batches = gradients === 'minibatch' ? `batches of ${execution.objective.batchSize}` : gradients;
-      return await use(rows, [await execution.fingerprint(), batches, rows.count].join('|'));
+      return await use(rows, [execution.fingerprint(), batches, rows.count].join('|'));
     } finally {
       rows.dispose();
     }

@@ -66,7 +66,7 @@ export class Execution {
   #latest = -1;
   #coupled: Promise<boolean> | undefined;
 
-  private constructor(objective: Objective, options: ExecutionOptions, survey: Survey) {
+  private constructor(objective: Objective, options: ExecutionOptions, survey: Survey, parameters: Block) {
     this.objective = objective;
     this.device = options.device;
     this.dtype = options.dtype;
@@ -76,11 +76,13 @@ export class Execution {
     this.#survey = survey;
     this.#total = survey.counts.reduce((a, b) => a + b, 0);
     this.#ownsParameters = options.parameters === undefined;
-    this.parameters = options.parameters ?? uploaded(objective, this.device, this.dtype);
+    this.parameters = parameters;
   }
 
   static async create(objective: Objective, options: ExecutionOptions): Promise<Execution> {
-    const execution = new Execution(objective, options, await objective.survey());
+    const survey = await objective.survey();
+    const parameters = options.parameters ?? (await uploaded(objective, options.device, options.dtype));
+    const execution = new Execution(objective, options, survey, parameters);
     try {
       await execution.#refuseCoupled();
     } catch (error) {
@@ -158,11 +160,11 @@ export class Execution {
     }
   }
 
-  /** Equal where the function, the data, the type and the drawn labels are. */
-  async fingerprint(): Promise<string> {
+  /** Equal where the function, the data, the type and the drawn labels are. Made anew each time: it reads all weights. */
+  fingerprint(): string {
     const { draws, seed } = this.#labels ?? { draws: 0, seed: 0 };
     const noise = this.graph(0).noise.length > 0 ? [`noise ${this.seed}`] : [];
-    return [await this.objective.fingerprint(), this.dtype, `${draws} draws`, `seed ${seed}`, ...noise].join('|');
+    return [this.objective.fingerprint(this.#survey), this.dtype, `${draws} draws`, `seed ${seed}`, ...noise].join('|');
   }
 
   /** samples that the program for this batch takes, padding included */
@@ -317,14 +319,42 @@ export class Execution {
   }
 }
 
-/** The model's values of an objective's parameters, as one vector on the device. */
-function uploaded({ parameters, offsets, dimension }: Objective, device: Device, dtype: FloatDType): Block {
+/** Elements that go to the device at a time: the queue holds copies of a few such pieces, not of the weights. */
+const uploadPiece = 1 << 20;
+
+/** The model's values of an objective's parameters, as one vector on the device. Refuses NaN and infinity. */
+async function uploaded(
+  { model, parameters, offsets, dimension }: Objective,
+  device: Device,
+  dtype: FloatDType,
+): Promise<Block> {
   const block = device.block(dtype, dimension, 1);
-  parameters.forEach((p, i) => {
-    const from = offsets[i] as number;
-    const part = block.elements(from, from + sizeOf(p.shape));
-    part.write(p.values());
-    part.dispose();
-  });
+  try {
+    for (const [i, p] of parameters.entries()) {
+      let at = offsets[i] as number;
+      for (const whole of p.values.pieces?.(uploadPiece) ?? [p.values()]) {
+        for (let from = 0; from < whole.length; from += uploadPiece) {
+          const values = whole.subarray(from, from + uploadPiece);
+          if (!allFinite(values))
+            throw new InputError(`parameter '${p.name}' of ${model.source} holds NaN or infinity`);
+          const part = block.elements(at, at + values.length);
+          part.write(values);
+          part.dispose();
+          at += values.length;
+          await device.throttle(4);
+        }
+      }
+    }
+  } catch (error) {
+    block.dispose();
+    throw error;
+  }
   return block;
+}
+
+/** 0·x is 0 but for NaN and infinity; a loop, since `every` takes ten times as long */
+function allFinite(values: Float32Array | Float64Array): boolean {
+  let zero = 0;
+  for (let i = 0; i < values.length; i++) zero += 0 * (values[i] as number);
+  return zero === 0;
 }

@@ -11,8 +11,13 @@ export interface Parameter {
   readonly shape: Shape;
   /** the nodes of the file that read it, as "OpType name" */
   readonly consumers: readonly string[];
-  /** values as stored (float16 and bfloat16 widened); row-major */
-  values(): Float32Array | Float64Array;
+  readonly values: StoredValues;
+}
+/** Values as stored (float16 and bfloat16 widened); row-major. */
+export interface StoredValues {
+  (): Float32Array | Float64Array;
+  /** the same in pieces of at most `count` elements, where that takes less memory: of a file with external data */
+  readonly pieces?: (count: number) => Iterable<Float32Array | Float64Array>;
 }
 
 /** What a model reads, by name. */

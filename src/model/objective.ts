@@ -108,10 +108,6 @@ export class Objective {
       return at;
     });
     this.dimension = dimension;
-    for (const p of this.parameters) {
-      if (!p.values().every(Number.isFinite))
-        throw new InputError(`parameter '${p.name}' of ${model.source} holds NaN or infinity`);
-    }
     this.samples = takeSamples(samples, data.samples);
     this.batchSize = chooseBatch(batchSize, model, this.samples);
     const scalar = loss.target === null;
@@ -129,12 +125,12 @@ export class Objective {
   }
 
   /** Equal for equal functions: same model, data, loss and parameters, whatever the batches. */
-  async fingerprint(): Promise<string> {
+  fingerprint({ data }: Survey): string {
     const { model, loss, samples, parameters } = this;
     const names = parameters.map((p) => p.name);
     const parts = [
       model.fingerprint,
-      (await this.survey()).data.fingerprint,
+      data.fingerprint,
       loss.name,
       loss.detail,
       this.l2,

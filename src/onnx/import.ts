@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto';
 import { toFloat32 } from '../base/convert.js';
 import { InputError, UnsupportedError } from '../base/errors.js';
+import type { NdArray } from '../base/ndarray.js';
 import { quoted } from '../base/quote.js';
 import type { Node } from '../graph/index.js';
 import type { BuildOptions, Mode, Model, Parameter } from '../model/model.js';
 import { type Candidate, candidatesOf, consumersOf } from './candidates.js';
 import { discover, type InputSpec, plausible } from './discover.js';
 import { allInitializers, allNodes, flatten } from './flatten.js';
-import { type OnnxFile, type OnnxModel, readOnnxFile, tensorArray } from './proto/index.js';
+import { type OnnxFile, type OnnxModel, readOnnxFile, tensorArray, tensorPieces } from './proto/index.js';
 import { qualifiedName } from './table.js';
 import { unsupportedIn } from './unsupported.js';
 import { dtypeOf, once } from './values.js';
@@ -159,12 +160,16 @@ function parameterOf({ name, tensor }: Candidate, consumers: ReadonlyMap<string,
     name,
     shape: tensor.dims,
     consumers: consumers.get(name) ?? [],
-    values: () => {
-      const array = tensorArray(tensor);
-      return array.dtype === 'float64' ? array.data : toFloat32(array);
-    },
+    values: Object.assign(() => widened(tensorArray(tensor)), {
+      *pieces(count: number) {
+        for (const piece of tensorPieces(tensor, count)) yield widened(piece);
+      },
+    }),
   };
 }
+
+const widened = (array: NdArray): Float32Array | Float64Array =>
+  array.dtype === 'float64' ? array.data : toFloat32(array);
 
 function histogram(nodes: Prepared['nodes']): Map<string, number> {
   const out = new Map<string, number>();
@@ -211,8 +216,8 @@ function fingerprintOf({ bytes, model }: OnnxFile, fixed: ReadonlyMap<string, nu
     hash.update(JSON.stringify([name, value]));
   for (const tensor of allInitializers(model.graph)) {
     if (tensor.payload.kind !== 'external') continue;
-    const { data } = tensorArray(tensor);
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    for (const { data } of tensorPieces(tensor, 1 << 20))
+      hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   return hash.digest('hex');
 }

@@ -48,7 +48,7 @@ export function sum(operators: readonly LinearOperator[], coefficients?: readonl
       symmetric: operators.every((a) => a.symmetric),
       positiveSemidefinite: terms.every(({ a, c }) => a.positiveSemidefinite && c >= 0),
       scaling: terms.map(({ a, c }) => `${c} × (${a.scaling})`).join(' + '),
-      fingerprint: `sum(${terms.map(({ a, c }) => `${c}*${a.fingerprint}`).join(',')})`,
+      fingerprint: () => `sum(${terms.map(({ a, c }) => `${c}*${a.fingerprint}`).join(',')})`,
     },
     run,
   );
@@ -70,7 +70,7 @@ export function shift(a: LinearOperator, sigma: number): LinearOperator {
       symmetric: a.symmetric,
       positiveSemidefinite: a.positiveSemidefinite && sigma >= 0,
       scaling: `(${a.scaling}) + ${sigma} × identity`,
-      fingerprint: `shift(${a.fingerprint},${sigma})`,
+      fingerprint: () => `shift(${a.fingerprint},${sigma})`,
     },
     async (input, output, options, adjoint) => {
       await product(a, adjoint)(input, output, options);
@@ -123,7 +123,7 @@ export function compose(
       symmetric: traits.symmetric ?? (operators.length === 1 && first.symmetric),
       positiveSemidefinite: traits.positiveSemidefinite ?? (operators.length === 1 && first.positiveSemidefinite),
       scaling: operators.map((a) => `(${a.scaling})`).join(' · '),
-      fingerprint: `compose(${operators.map((a) => a.fingerprint).join(',')})`,
+      fingerprint: () => `compose(${operators.map((a) => a.fingerprint).join(',')})`,
     },
     run,
   );
@@ -140,7 +140,7 @@ export function transpose(a: LinearOperator): LinearOperator {
       symmetric: a.symmetric,
       positiveSemidefinite: a.positiveSemidefinite,
       scaling: a.scaling,
-      fingerprint: `transpose(${a.fingerprint})`,
+      fingerprint: () => `transpose(${a.fingerprint})`,
     },
     async (input, output, options, adjoint) => {
       await product(a, !adjoint)(input, output, options);
@@ -178,7 +178,7 @@ export function restrict(a: LinearOperator, ranges: readonly IndexRange[]): Line
       symmetric: a.symmetric,
       positiveSemidefinite: a.positiveSemidefinite,
       scaling: a.scaling,
-      fingerprint: `restrict(${a.fingerprint},${ranges.map((r) => `${r.from}-${r.to}`).join(',')})`,
+      fingerprint: () => `restrict(${a.fingerprint},${ranges.map((r) => `${r.from}-${r.to}`).join(',')})`,
     },
     run,
   );

@@ -16,6 +16,7 @@ import type { NativeBuffer } from '../device/native.js';
 import type { Attachment, LoadedProgram } from '../device/program.js';
 import type { Execution } from '../model/execution.js';
 import { bytesPerElement } from '../program/format.js';
+import type { CompiledProgram } from '../transform/compile.js';
 import type { ApplyOptions } from './linear-operator.js';
 import { checkInterrupted, OperatorBase } from './linear-operator.js';
 import type { CurvatureName, Linearised } from './linearised.js';
@@ -52,9 +53,11 @@ export class CurvatureOperator extends OperatorBase {
   readonly flops: { readonly product: number; readonly primal: number };
   readonly #linear = new Map<number, Linearised>();
   readonly #programs = new Map<string, LoadedProgram>();
+  /** made while memory was laid out, and not loaded yet */
+  readonly #compiled: Map<string, CompiledProgram>;
   readonly #kept = new Map<number, { readonly buffer: NativeBuffer; readonly signal: AbortSignal | undefined }>();
 
-  private constructor(name: CurvatureName, execution: Execution, fingerprint: string, layout: Layout) {
+  private constructor(name: CurvatureName, execution: Execution, layout: Layout) {
     const { objective } = execution;
     super({
       rows: objective.dimension,
@@ -64,7 +67,7 @@ export class CurvatureOperator extends OperatorBase {
       symmetric: true,
       positiveSemidefinite: name !== 'hessian',
       maxBlock: layout.plan.block,
-      fingerprint,
+      fingerprint: () => `${name}|${execution.fingerprint()}`,
       scaling:
         name === 'empirical-fisher'
           ? `mean over ${objective.samples} samples`
@@ -75,6 +78,7 @@ export class CurvatureOperator extends OperatorBase {
     this.plan = layout.plan;
     this.flops = layout.flops;
     this.#linear.set(layout.first.graph.samples, layout.first);
+    this.#compiled = layout.compiled;
     // At its largest from the first: while work is queued, growing it would hold the old and the new.
     execution.scratch(layout.plan.scratch);
   }
@@ -90,8 +94,7 @@ export class CurvatureOperator extends OperatorBase {
     execution: Execution,
     options: { memory: number; block?: number | undefined },
   ): Promise<CurvatureOperator> {
-    const fingerprint = `${name}|${await execution.fingerprint()}`;
-    return new CurvatureOperator(name, execution, fingerprint, layOut(name, execution, options.memory, options.block));
+    return new CurvatureOperator(name, execution, layOut(name, execution, options.memory, options.block));
   }
 
   protected async multiply(input: Block, output: Block, { signal }: ApplyOptions): Promise<void> {
@@ -143,8 +146,7 @@ export class CurvatureOperator extends OperatorBase {
       known.buffer.dispose();
       this.#kept.delete(b);
     } else if (known) return known.buffer;
-    const key = `primal ${linear.graph.samples}`;
-    const program = cached(this.#programs, key, () => this.execution.loadCompiled(compilePrimal(linear)));
+    const program = this.#loaded(primalKey(linear), () => compilePrimal(linear));
     const buffer = this.device.allocate(Math.max(64, linear.residualBytes));
     const attached = this.execution.attachments(program, data);
     attached.set('residuals', { buffer, byteOffset: 0 });
@@ -165,9 +167,15 @@ export class CurvatureOperator extends OperatorBase {
     if (kept) attached.set('residuals', { buffer: kept, byteOffset: 0 });
     return attached;
   }
-  #program(linear: Linearised, k: number, mode: 'retained' | 'lockstep'): LoadedProgram {
-    const key = `${mode} ${linear.graph.samples} ${k}`;
-    return cached(this.#programs, key, () => this.execution.loadCompiled(compileTangent(linear, k, mode)));
+  #program(linear: Linearised, k: number, mode: Mode): LoadedProgram {
+    return this.#loaded(tangentKey(linear, k, mode), () => compileTangent(linear, k, mode));
+  }
+  #loaded(key: string, compiled: () => CompiledProgram): LoadedProgram {
+    return cached(this.#programs, key, () => {
+      const program = this.execution.loadCompiled(this.#compiled.get(key) ?? compiled());
+      this.#compiled.delete(key);
+      return program;
+    });
   }
 
   override dispose(): void {
@@ -176,10 +184,16 @@ export class CurvatureOperator extends OperatorBase {
   }
 }
 
+type Mode = 'retained' | 'lockstep';
+const primalKey = (linear: Linearised): string => `primal ${linear.graph.samples}`;
+const tangentKey = (linear: Linearised, k: number, mode: Mode): string => `${mode} ${linear.graph.samples} ${k}`;
+
 interface Layout {
   readonly plan: MemoryPlan;
   readonly first: Linearised;
   readonly flops: { readonly product: number; readonly primal: number };
+  /** the programs that the operator will run, as far as they were compiled for this */
+  readonly compiled: Map<string, CompiledProgram>;
 }
 
 /** Chooses block size and how many batches keep their residuals, to fit the budget. */
@@ -187,15 +201,19 @@ function layOut(name: CurvatureName, execution: Execution, budget: number, wante
   const { objective } = execution;
   const { batches } = objective;
   const first = linearise(name, execution.graph(0));
-  const scratchOf = (k: number, mode: 'retained' | 'lockstep'): number => compileTangent(first, k, mode).scratchBytes;
+  const compiled = new Map<string, CompiledProgram>();
+  const tangent = (k: number, mode: Mode): CompiledProgram =>
+    cached(compiled, tangentKey(first, k, mode), () => compileTangent(first, k, mode));
+  const scratchOf = (k: number, mode: Mode): number => tangent(k, mode).scratchBytes;
   const parameters = objective.dimension * bytesPerElement[execution.dtype];
   const data = execution.dataBytes;
   const room = budget - parameters - data;
   const residuals = first.residualBytes;
-  const primal = compilePrimal(first);
-  const one = compileTangent(first, 1, 'retained');
+  const primal = cached(compiled, primalKey(first), () => compilePrimal(first));
+  const one = tangent(1, 'retained');
   const planned = (block: number, kept: number, scratch: number): Layout => ({
     first,
+    compiled,
     flops: { product: one.flops, primal: primal.flops },
     plan: { budget, parameters, data, residuals, batches, kept, block, scratch },
   });

@@ -57,7 +57,8 @@ export interface OperatorTraits {
   readonly symmetric: boolean;
   readonly positiveSemidefinite?: boolean | undefined;
   readonly scaling?: string | undefined;
-  readonly fingerprint?: string | undefined;
+  /** a function where it takes work, which is done when someone asks */
+  readonly fingerprint?: string | (() => string) | undefined;
   readonly maxBlock?: number | undefined;
 }
 
@@ -73,8 +74,8 @@ export abstract class OperatorBase implements LinearOperator {
   readonly symmetric: boolean;
   readonly positiveSemidefinite: boolean;
   readonly scaling: string;
-  readonly fingerprint: string;
   readonly maxBlock: number | undefined;
+  #fingerprint: string | (() => string);
   #products = 0;
 
   constructor(traits: OperatorTraits) {
@@ -91,7 +92,7 @@ export abstract class OperatorBase implements LinearOperator {
     this.symmetric = symmetric;
     this.positiveSemidefinite = traits.positiveSemidefinite ?? false;
     this.scaling = traits.scaling ?? 'none';
-    this.fingerprint = traits.fingerprint ?? '';
+    this.#fingerprint = traits.fingerprint ?? '';
     this.maxBlock = traits.maxBlock;
   }
 
@@ -103,6 +104,11 @@ export abstract class OperatorBase implements LinearOperator {
     throw new InputError(
       'this operator has no adjoint product: give one (applyAdjoint), or declare it symmetric if it is',
     );
+  }
+
+  get fingerprint(): string {
+    if (typeof this.#fingerprint === 'function') this.#fingerprint = this.#fingerprint();
+    return this.#fingerprint;
   }
 
   get products(): number {

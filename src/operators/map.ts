@@ -84,7 +84,7 @@ export class MapOperator extends OperatorBase {
   readonly #parts: MapParts;
   readonly #programs = new Map<string, LoadedProgram>();
 
-  private constructor(parts: MapParts, execution: Execution, fingerprint: string, maxBlock: number) {
+  private constructor(parts: MapParts, execution: Execution, maxBlock: number) {
     super({
       rows: dimensionOf(parts.to, execution),
       columns: dimensionOf(parts.from, execution),
@@ -92,7 +92,7 @@ export class MapOperator extends OperatorBase {
       device: execution.device,
       symmetric: parts.symmetric,
       scaling: parts.scaling,
-      fingerprint: `${parts.name}|${fingerprint}`,
+      fingerprint: () => `${parts.name}|${execution.fingerprint()}`,
       maxBlock,
     });
     this.#parts = parts;
@@ -109,7 +109,7 @@ export class MapOperator extends OperatorBase {
         `a product needs ${formatBytes(one)}, but the budget is ${formatBytes(memory)}; use a smaller batch or more memory`,
       );
     const fits = 1 + Math.floor((memory - one) / Math.max(1, two - one));
-    return new MapOperator(parts, execution, await execution.fingerprint(), Math.max(1, Math.min(largestBlock, fits)));
+    return new MapOperator(parts, execution, Math.max(1, Math.min(largestBlock, fits)));
   }
 
   protected override multiply(input: Block, output: Block, options: ApplyOptions): Promise<void> {

@@ -30,7 +30,7 @@ class Inverse extends OperatorBase {
       positiveSemidefinite: true,
       maxBlock: a.maxBlock,
       scaling: `inverse of (${a.scaling})`,
-      fingerprint: `inverse(${a.fingerprint},${options.tolerance ?? 'default'})`,
+      fingerprint: () => `inverse(${a.fingerprint},${options.tolerance ?? 'default'})`,
     });
     this.#a = a;
     this.#options = options;

@@ -101,7 +101,7 @@ export async function train(f: MeanLoss, options: TrainOptions): Promise<Trainin
   if (options.statistics) step.restore(options.statistics);
   const run = {
     model: objective.model.fingerprint,
-    objective: await objective.fingerprint(),
+    objective: objective.fingerprint(await objective.survey()),
     'batch size': String(step.batchSize),
     dtype,
     seed: String(seed),

@@ -44,10 +44,16 @@ export interface CompiledProgram {
   readonly labels: readonly string[];
   readonly scratchBytes: number;
   /** contents of the binding named 'constants' */
-  readonly constants: Uint8Array;
+  readonly constants: readonly ConstantPart[];
   readonly plan: Plan;
   /** multiply-adds ×2 of the matrix products and convolutions */
   readonly flops: number;
+}
+
+/** Views of what the graph holds, which may be weights of a file. */
+export interface ConstantPart {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
 }
 
 export const scratchBinding = 'scratch';
@@ -130,30 +136,23 @@ const isLeaf = (n: Node): boolean => isOp(n, 'constant') || isOp(n, 'fill');
 
 /** The bytes of all constants, each 64-byte aligned. */
 class ConstantPool {
-  readonly #parts: { offset: number; bytes: Uint8Array }[] = [];
+  readonly parts: ConstantPart[] = [];
   #end = 0;
   add(node: Node): number {
     if (!isOp(node, 'constant')) throw new InternalError(`${describe(node)} is no constant`);
     const { data } = node.attributes;
-    const typed =
-      node.dtype === 'float32'
-        ? Float32Array.from(data)
-        : node.dtype === 'float64'
-          ? Float64Array.from(data)
-          : node.dtype === 'int32'
-            ? Int32Array.from(data)
-            : Uint8Array.from(data);
+    const Typed = arrayOf[node.dtype];
+    const typed = data instanceof Typed ? data : new Typed(data);
     const offset = this.#end;
-    this.#parts.push({ offset, bytes: new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength) });
+    this.parts.push({ offset, bytes: new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength) });
     this.#end = align(offset + typed.byteLength);
     return offset;
   }
-  bytes(): Uint8Array {
-    const all = new Uint8Array(Math.max(this.#end, 64));
-    for (const { offset, bytes } of this.#parts) all.set(bytes, offset);
-    return all;
+  get bytes(): number {
+    return Math.max(this.#end, 64);
   }
 }
+const arrayOf = { float32: Float32Array, float64: Float64Array, int32: Int32Array, bool: Uint8Array } as const;
 
 function finish(lowering: Lowering, names: readonly string[], constants: ConstantPool): CompiledProgram {
   const steps = lowering.steps;
@@ -185,9 +184,8 @@ function finish(lowering: Lowering, names: readonly string[], constants: Constan
     for (const w of writes) written[w.storage.binding ?? 0] = true;
     return emit(toView);
   });
-  const constantBytes = constants.bytes();
   extent[0] = Math.max(extent[0] as number, plan.bytes);
-  extent[1] = constantBytes.byteLength;
+  extent[1] = constants.bytes;
   const bindings: Binding[] = names.map((name, i) => ({
     name,
     bytes: extent[i] as number,
@@ -197,7 +195,7 @@ function finish(lowering: Lowering, names: readonly string[], constants: Constan
     program: { bindings, instructions },
     labels: steps.map((s) => s.label),
     scratchBytes: plan.bytes,
-    constants: constantBytes,
+    constants: constants.parts,
     plan,
     flops: steps.reduce((n, s) => n + s.flops, 0),
   };

@@ -1,7 +1,7 @@
 /** Nodes that move or look up values, or reduce along one axis: each is one instruction or a few copies. */
 import type { Node, PrimitiveName } from '../graph/index.js';
 import { describe, sizeOf } from '../graph/index.js';
-import type { Lowering } from './lower.js';
+import type { Lowering, Target } from './lower.js';
 import { partsOf } from './place.js';
 import type { Window } from './views.js';
 import { isContiguous, reshaped, sameWindow, sliced } from './views.js';
@@ -51,6 +51,25 @@ const windowMove =
     }));
   };
 
+/** Where a takeTranspose writes, as [outer, size, inner]; null where the window's strides do not allow it. */
+export function rowsOf({ attributes: { axis, size }, shape }: Node<'takeTranspose'>, w: Window): Window | null {
+  return reshaped(w, [product(shape, 0, axis), size, product(shape, axis + 1, shape.length)]);
+}
+export function addRows(l: Lowering, node: Node<'takeTranspose'>, target: Target): void {
+  const x = rowsOf(node, target.window) as Window;
+  const [outer, , inner] = x.shape as [number, number, number];
+  const count = sizeOf(second(node).shape);
+  const y = l.reshape(first(node), [outer, count, inner]);
+  const index = l.reshape(second(node), [count]);
+  l.push(node, [y, index], target, (v) => ({
+    kind: 'takeTranspose',
+    x: v(x),
+    index: v(index),
+    y: v(y),
+    accumulate: target.accumulate,
+  }));
+}
+
 export const moves: { [P in PrimitiveName]?: Move<P> } = {
   argMax: argReduce(true),
   argMin: argReduce(false) as unknown as Move<'argMin'>,
@@ -99,23 +118,13 @@ export const moves: { [P in PrimitiveName]?: Move<P> } = {
       y: v(y),
     }));
   },
+  // a target may have gaps; it serves if it can be seen as rows
   takeTranspose: (l, node) => {
-    const { axis, size } = node.attributes;
-    const outer = product(node.shape, 0, axis),
-      inner = product(node.shape, axis + 1, node.shape.length),
-      count = sizeOf(second(node).shape);
-    const y = l.reshape(first(node), [outer, count, inner]);
-    const index = l.reshape(second(node), [count]);
-    // a target may have gaps; it serves if it can be seen as [outer, size, inner]
-    const target = l.destination(node, (w) => reshaped(w, [outer, size, inner]) !== null);
-    const x = reshaped(target.window, [outer, size, inner]) as Window;
-    l.push(node, [y, index], target, (v) => ({
-      kind: 'takeTranspose',
-      x: v(x),
-      index: v(index),
-      y: v(y),
-      accumulate: target.accumulate,
-    }));
+    addRows(
+      l,
+      node,
+      l.destination(node, (w) => rowsOf(node, w) !== null),
+    );
   },
   gatherElements: (l, node) => {
     const x = l.window(first(node)),

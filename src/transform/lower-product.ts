@@ -8,6 +8,9 @@ import type { Window } from './views.js';
 export const isProduct = (n: Node): boolean =>
   isOp(n, 'dot') || isOp(n, 'conv') || isOp(n, 'convInput') || isOp(n, 'convWeight');
 
+/** what can be added to what is there already: products and sums of looked-up rows */
+const accumulates = (n: Node): boolean => isProduct(n) || (isOp(n, 'takeTranspose') && n.dtype !== 'int32');
+
 /** how many leading axes of a convolution's result may have gaps after them: the k of a block of products */
 export function leadingAxes(node: Node): number {
   return isOp(node, 'conv') || isOp(node, 'convInput') || isOp(node, 'convWeight')
@@ -16,15 +19,16 @@ export function leadingAxes(node: Node): number {
 }
 
 export interface Sums {
-  /** sum → the products that are its terms */
+  /** sum → the products that are its terms, and after them what touches some rows only */
   readonly terms: ReadonlyMap<Node, readonly Node[]>;
   /** everything a sum replaces: its terms and the partial sums between */
   readonly replaced: ReadonlySet<Node>;
 }
 
 /**
- * Additions whose operands are products used nowhere else: each further product accumulates onto the first, which
- * saves writing and reading a whole intermediate. Nested sums are flattened.
+ * Additions whose operands are products, or gradients of look-ups, used nowhere else: each further one accumulates onto
+ * the first, which saves writing and reading a whole intermediate (in a language model with tied embeddings, two of the
+ * size of its largest weight). Nested sums are flattened.
  */
 export function findSums(
   order: readonly Node[],
@@ -35,7 +39,7 @@ export function findSums(
   const replaced = new Set<Node>();
   const termsOf = (n: Node): Node[] | null => {
     if (requested.has(n) || (consumers.get(n)?.length ?? 0) !== 1) return null;
-    return isProduct(n) ? [n] : (terms.get(n) ?? null);
+    return accumulates(n) ? [n] : (terms.get(n) ?? null);
   };
   for (const n of order) {
     if (!isOp(n, 'add') || n.inputs[0] === n.inputs[1] || n.dtype === 'int32') continue;
@@ -46,7 +50,8 @@ export function findSums(
       terms.delete(x);
       replaced.add(x);
     }
-    terms.set(n, [...a, ...b]);
+    const all = [...a, ...b];
+    terms.set(n, [...all.filter(isProduct), ...all.filter((t) => !isProduct(t))]);
   }
   return { terms, replaced };
 }

@@ -6,7 +6,7 @@ import { describe, isOp, sizeOf } from '../graph/index.js';
 import type { Instruction, View } from '../program/format.js';
 import type { Unit } from './fuse.js';
 import { mapStep } from './lower-map.js';
-import { moves } from './lower-moves.js';
+import { addRows, moves, rowsOf } from './lower-moves.js';
 import type { Sums } from './lower-product.js';
 import { isProduct, leadingAxes, productStep } from './lower-product.js';
 import type { Job } from './schedule.js';
@@ -233,10 +233,13 @@ export class Lowering {
   }
   #products(node: Node, terms: readonly Node[]): void {
     // convolutions write without gaps; a term decides, as the sum of convolutions is no convolution itself
-    const gapless = terms.find((t) => !isOp(t, 'dot'));
-    const { window, accumulate } = this.destination(node, (w) => !gapless || isContiguous(w, leadingAxes(gapless)));
+    const accepts = (term: Node, w: Window): boolean =>
+      isOp(term, 'takeTranspose') ? rowsOf(term, w) !== null : isOp(term, 'dot') || isContiguous(w, leadingAxes(term));
+    const { window, accumulate } = this.destination(node, (w) => terms.every((t) => accepts(t, w)));
     terms.forEach((term, i) => {
-      this.steps.push(productStep(this, term, window, accumulate || i > 0));
+      const target = { window, accumulate: accumulate || i > 0 };
+      if (isOp(term, 'takeTranspose')) addRows(this, term, target);
+      else this.steps.push(productStep(this, term, target.window, target.accumulate));
     });
   }
 

@@ -131,7 +131,7 @@ export function prepare(request: RandomRequest): Run {
   const compiled = compile({ inputs: new Map(request.inputs.map((i) => [i.node, i.place])), outputs: request.outputs });
   const memories = memoriesFor(compiled.program);
   const memory = (name: string): Memory | undefined => memories.find((m) => m.name === name);
-  memory(constantsBinding)?.placeBytes(0, compiled.constants);
+  for (const { offset, bytes } of compiled.constants) memory(constantsBinding)?.placeBytes(offset, bytes);
   for (const { node, value, place } of request.inputs) {
     const used = memory(place.binding);
     if (used)

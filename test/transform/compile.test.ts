@@ -98,3 +98,34 @@ test('only what the outputs need is computed, and needs a place', () => {
   expect(() => compile({ inputs: new Map(), outputs: [{ node: unused, binding: 'out' }] })).toThrow(/has no place/);
   expect([...(evaluate([ops.neg(x)], new Map([[x, [1, 2]]]))[0] ?? [])]).toEqual([-1, -2]);
 });
+
+describe('gradients of look-ups and of products into one sum', () => {
+  const graph = new Graph();
+  const [rows, columns, read] = [50, 4, 6];
+  const inputs = {
+    d: graph.input('d', [read, columns], 'float64'),
+    h: graph.input('h', [read, columns], 'float64'),
+    e: graph.input('e', [read, rows], 'float64'),
+  };
+  const table = graph.constant(Int32Array.from([3, 0, 3, 49, 7, 3]), [read], 'int32');
+  const looked = ops.takeTranspose(inputs.d, table, 0, rows);
+  const product = ops.dot(inputs.e, inputs.h, 'tn', 'tc', 'nc');
+  const value = (node: Node, from: number): Float64Array =>
+    Float64Array.from({ length: node.shape.reduce((n, d) => n * d, 1) }, (_, i) => Math.sin(from + i));
+  const request = (sum: Node, before: readonly number[] | null) => ({
+    inputs: Object.values(inputs).map((node, i) => ({ node, value: value(node, i), place: { binding: `in${i}` } })),
+    outputs: [{ node: sum, binding: 'out', before, ...(before && { accumulate: true }) }],
+  });
+  test.each([
+    ['look-up first', ops.add(looked, product)],
+    ['product first', ops.add(product, looked)],
+    ['two look-ups', ops.add(ops.add(looked, ops.takeTranspose(inputs.h, table, 0, rows)), product)],
+  ])('%s: right, and no scratch of the size of the table', (_, sum) => {
+    for (const before of [null, [...value(sum, 9)]]) {
+      const wanted = request(sum, before);
+      const run = runReference(wanted as never);
+      compareRun(wanted as never, run, 2 ** -52);
+      expect(run.compiled.scratchBytes).toBeLessThan(8 * rows * columns);
+    }
+  });
+});

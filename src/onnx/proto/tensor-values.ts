@@ -30,6 +30,25 @@ export function tensorArray(tensor: OnnxTensor): NdArray {
   return fromBytes(dtype, tensor.dims, units);
 }
 
+/**
+ * The same in pieces of at most `count` elements, one after another, of which external data are no more in memory.
+ */
+export function* tensorPieces(tensor: OnnxTensor, count: number): Iterable<NdArray> {
+  const { payload, dataType, dims } = tensor;
+  const size = dataType === 'string' || dataType === 'undefined' ? 0 : bitsPerElement[dataType] / 8;
+  const total = checkedCount(dims, `tensor ${quoted(tensor.name)}`);
+  if (payload.kind !== 'external' || !(size >= 1) || total <= count) {
+    yield tensorArray(tensor);
+    return;
+  }
+  checkTensor(tensor);
+  for (let from = 0; from < total; from += count) {
+    const elements = Math.min(count, total - from);
+    const part = { ...payload, offset: payload.offset + from * size, length: elements * size };
+    yield tensorArray({ ...tensor, dims: [elements], payload: part });
+  }
+}
+
 /** The values as numbers, rounded beyond 2^53 (INT64_MAX as "to the end"). For shapes, axes and indices. */
 export function tensorNumbers(tensor: OnnxTensor): number[] {
   const array = tensorArray(tensor);

@@ -13,6 +13,7 @@ import {
   readOnnxFile,
   replaceRanges,
   tensorArray,
+  tensorPieces,
 } from '../../../src/onnx/proto/index.js';
 import { expected, fixture, parseValues, valuesOf } from './fixture.js';
 
@@ -42,6 +43,17 @@ describe('external data', () => {
       expect(tensor.payload.kind).toBe('external');
       const array = tensorArray(tensor);
       expect(valuesOf(array)).toEqual(parseValues(expected.external[tensor.name]!, array.dtype));
+    }
+  });
+
+  test.each([1, 5, 1000])('is read in pieces of %i elements', async (count) => {
+    const { model } = await readOnnxFile(path);
+    for (const tensor of model.graph.initializers) {
+      const pieces = [...tensorPieces(tensor, count)];
+      const whole = tensorArray(tensor);
+      expect(pieces.length).toBe(Math.ceil(whole.data.length / count));
+      expect(pieces.every((p) => p.dtype === whole.dtype && p.data.length <= count)).toBe(true);
+      expect(pieces.flatMap(({ data }) => [...(data as Float32Array)])).toEqual([...(whole.data as Float32Array)]);
     }
   });
 
