@@ -14,15 +14,16 @@ import {
   readOnnxFile,
   replaceRanges,
 } from './proto/index.js';
-import { ownInitializer, replacedTensor, storedBytes, withInitializers } from './stored.js';
+import { ownInitializer, relocatedTensor, replacedTensor, storedBytes, withInitializers } from './stored.js';
 
 /** values of a parameter, row-major, as Parameter.values gives them */
 export type ParameterValues = ArrayLike<number>;
 
 /**
  * Writes `source`, an ONNX file, to `path` with the given parameters changed. Names are those of `Model.parameters` (or
- * `constants`). Data kept beside the file go into a file of the same name beside `path`; a
- * copy that would share them with the original is refused. Files appear complete or not at all, the model last.
+ * `constants`). Data kept beside the file go into a file of the same name beside `path`; in the original's folder, where
+ * that name is the original's, changed data go into one named after `path`, and unchanged data are shared. Files appear
+ * complete or not at all, the model last.
  */
 export async function writeOnnx(
   source: string,
@@ -30,7 +31,8 @@ export async function writeOnnx(
   path: string,
 ): Promise<void> {
   const file = await readOnnxFile(source);
-  const tensors = storedTensors(file);
+  const stored = storedTensors(file);
+  const tensors = new Map(stored.map((t) => [t.name, t]));
   const replacements: Replacement[] = [];
   const beside = new Map<string, Patch[]>();
   const added: Uint8Array[] = [];
@@ -48,32 +50,32 @@ export async function writeOnnx(
       patchesOf(beside, tensor.payload).push({ at: tensor.payload.offset, bytes });
     else replacements.push(replacedTensor(file.bytes, tensor, bytes));
   }
-  const moved = dirname(resolve(path)) !== dirname(file.path);
-  for (const [location, external] of externalsOf(file)) {
+  const folder = dirname(resolve(path));
+  const moved = folder !== dirname(file.path);
+  const shared = !moved && resolve(path) !== file.path;
+  const externals = externalsOf(stored);
+  for (const [location, external] of [...externals]) {
     const patches = beside.get(location) ?? [];
     if (patches.length === 0 && !moved) continue;
-    if (!moved && resolve(path) !== file.path)
-      throw new InputError(
-        `cannot write ${path}: ${source} in the same folder would read its changed data ${location}, too; write to another folder`,
-      );
-    await copyPatched(
-      locateExternal(external, `the data of ${source}`),
-      join(dirname(resolve(path)), location),
-      patches,
-    );
+    const target = shared ? freshLocation(basename(path), externals) : location;
+    await copyPatched(locateExternal(external, `the data of ${source}`), join(folder, target), patches);
+    if (!shared) continue;
+    externals.set(target, external);
+    for (const tensor of stored) {
+      if (tensor.payload.kind === 'external' && tensor.payload.location === location)
+        replacements.push(relocatedTensor(file.bytes, tensor, target));
+    }
   }
   await writeFileAtomic(path, withInitializers(replaceRanges(file.bytes, replacements), added));
 }
 
-/** by the name of the initializer, or of the output of the Constant node */
-function storedTensors({ model }: OnnxFile): Map<string, OnnxTensor> {
-  const found = new Map<string, OnnxTensor>();
-  for (const node of allNodes(model.graph.nodes)) {
+/** under the name of the initializer, or of the output of the Constant node; initializers last */
+function storedTensors({ model }: OnnxFile): OnnxTensor[] {
+  const constants = allNodes(model.graph.nodes).flatMap((node) => {
     const value = node.opType === 'Constant' && node.domain === '' ? node.attributes.get('value') : undefined;
-    if (value?.type === 'tensor') found.set(node.outputs[0] ?? '', value.value);
-  }
-  for (const tensor of allInitializers(model.graph)) found.set(tensor.name, tensor);
-  return found;
+    return value?.type === 'tensor' ? [{ ...value.value, name: node.outputs[0] ?? '' }] : [];
+  });
+  return [...constants, ...allInitializers(model.graph)];
 }
 
 /** `name` as an Identity of an initializer; see ownInitializer */
@@ -111,11 +113,17 @@ function patchesOf(all: Map<string, Patch[]>, { location }: OnnxExternal): Patch
   return list;
 }
 /** the files that the model keeps data in, each by one tensor that says where it is */
-function externalsOf({ model }: OnnxFile): Map<string, OnnxExternal> {
+function externalsOf(tensors: readonly OnnxTensor[]): Map<string, OnnxExternal> {
   const found = new Map<string, OnnxExternal>();
-  for (const { payload } of allInitializers(model.graph))
-    if (payload.kind === 'external') found.set(payload.location, payload);
+  for (const { payload } of tensors) if (payload.kind === 'external') found.set(payload.location, payload);
   return found;
+}
+/** named after the model, and nothing that the original reads */
+function freshLocation(model: string, taken: ReadonlyMap<string, unknown>): string {
+  for (let n = 0; ; n++) {
+    const name = n === 0 ? `${model}.data` : `${model}.${n}.data`;
+    if (!taken.has(name)) return name;
+  }
 }
 
 const chunk = 1 << 24;

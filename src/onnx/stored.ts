@@ -58,6 +58,33 @@ function withField(message: Uint8Array, field: number, body: Uint8Array | undefi
   return w.finish();
 }
 
+/** The tensor's message with its data in another file; all else keeps its bytes and its place. */
+export function relocatedTensor(file: Uint8Array, { name, range }: OnnxTensor, location: string): Replacement {
+  if (!range) throw new InternalError(`tensor ${quoted(name)} does not stand in the file`);
+  const entries = 13;
+  const w = new WireWriter(),
+    r = new WireReader(file, 'malformed message', range.start, range.end);
+  for (let start = r.at; r.next(); start = r.at) {
+    if (r.field !== entries) {
+      r.skip();
+      w.raw(file.subarray(start, r.at));
+      continue;
+    }
+    const entry = r.bytes();
+    if (keyOf(entry) === 'location') w.bytes(entries, withField(entry, 2, new TextEncoder().encode(location)));
+    else w.raw(file.subarray(start, r.at));
+  }
+  return { range, bytes: w.finish() };
+}
+function keyOf(entry: Uint8Array): string {
+  const r = new WireReader(entry, 'malformed message');
+  while (r.next()) {
+    if (r.field === 1) return r.string();
+    r.skip();
+  }
+  return '';
+}
+
 function typedField(tensor: OnnxTensor, bytes: Uint8Array): { field: number; body: Uint8Array } {
   if (tensor.dataType === 'float32') return { field: 4, body: bytes };
   if (tensor.dataType === 'float64') return { field: 10, body: bytes };

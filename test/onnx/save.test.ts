@@ -160,16 +160,57 @@ describe('what is refused, with nothing written', () => {
     const { name } = (await loadOnnx(file)).parameters[0]!;
     expect(await attempt(new Map([[name, [1]]]))).toMatch(/has \d+ elements, got 1/);
   });
-  test('a copy that would share its data with the original', async () => {
-    const shared = join(folder, 'shared');
+});
+
+describe('external data', () => {
+  const copied = async (name: string): Promise<string> => {
+    const shared = join(folder, name);
     await mkdir(shared);
     for (const name of ['mlp-external.onnx', 'mlp-external.onnx.data'])
       await cp(join(fixtures, name), join(shared, name));
+    return shared;
+  };
+  test('of a copy beside the original go into a file of its own; the original stays as it is', async () => {
+    const shared = await copied('shared');
     const source = join(shared, 'mlp-external.onnx'),
-      before = await readFile(`${source}.data`);
+      target = join(shared, 'other.onnx');
+    const before = [await readFile(source), await readFile(`${source}.data`)];
+    const original = await loadOnnx(source),
+      values = changed(original);
+    const [first] = values.keys();
+    // twice, the second time over the first
+    for (const only of [false, true]) {
+      const given = only ? new Map([[first!, values.get(first!)!]]) : values;
+      await writeOnnx(source, given, target);
+      expect([await readFile(source), await readFile(`${source}.data`)]).toEqual(before);
+      expect((await readdir(shared)).sort()).toEqual(
+        ['mlp-external.onnx', 'mlp-external.onnx.data', 'other.onnx', 'other.onnx.data'].sort(),
+      );
+      const copy = await loadOnnx(target);
+      expect(copy.parameters.map((p) => p.name)).toEqual(original.parameters.map((p) => p.name));
+      copy.parameters.forEach((p, i) => {
+        const wanted = given.get(p.name) ?? original.parameters[i]!.values();
+        expect([...p.values()], p.name).toEqual([...wanted]);
+      });
+    }
+    // a copy of the copy does not write over what the first reads
+    const again = join(shared, 'other.onnx.data');
+    const kept = await readFile(again);
+    await writeOnnx(target, values, join(shared, 'third.onnx'));
+    expect(await readFile(again)).toEqual(kept);
+    // nor one whose model was renamed and whose name is given again
+    await cp(target, join(shared, 'renamed.onnx'));
+    await writeOnnx(join(shared, 'renamed.onnx'), values, target);
+    expect(await readFile(again)).toEqual(kept);
+    expect(await readdir(shared)).toContain('other.onnx.1.data');
+    // nothing changed: the copy reads the original's data
+    await writeOnnx(source, new Map(), join(shared, 'same.onnx'));
+    expect(await readFile(join(shared, 'same.onnx'))).toEqual(before[0]);
+    expect(await readdir(shared)).not.toContain('same.onnx.data');
+  });
+  test('are changed in place with the model', async () => {
+    const source = join(await copied('place'), 'mlp-external.onnx');
     const values = changed(await loadOnnx(source));
-    await expect(writeOnnx(source, values, join(shared, 'other.onnx'))).rejects.toThrow('write to another folder');
-    expect(await readFile(`${source}.data`)).toEqual(before);
     await writeOnnx(source, values, source);
     expect(Float64Array.from((await loadOnnx(source)).parameters[0]!.values())).toEqual([...values.values()][0]);
   });
