@@ -16,6 +16,7 @@ import { checkDamping, type Damping, dampingOf, factorDamped } from './damping.j
 import { columnSquares } from './diagonal.js';
 import { denseGradients } from './gradients-store.js';
 import { FisherOperator, type FisherParts, type FisherSource, storedProduct } from './products.js';
+import { whiten } from './whiten.js';
 
 /** Options of `StaticFisher`. */
 export interface StaticFisherOptions {
@@ -117,10 +118,10 @@ export class StaticFisher implements FisherSource {
     return this.#factor.diagonal().map((l) => (l * l) / this.lambda);
   }
 
-  /** V, m × d: row i is (λI + Σ_{k<i} gₖgₖᵀ/n)⁻¹gᵢ. 2dm² flops; the caller disposes it. */
+  /** V, m × d: row i is (λI + Σ_{k<i} gₖgₖᵀ/n)⁻¹gᵢ. dm² flops, errors as in whiten.ts; the caller disposes it. */
   whitened(): Block {
     const v = this.#gradients.device.block(this.#gradients.dtype, this.dimension, this.count);
-    v.combine(whitener(this.#factor, this.lambda), this.#gradients);
+    whiten(whitener(this.#factor, this.lambda), this.#gradients, v);
     return v;
   }
 

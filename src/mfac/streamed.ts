@@ -17,6 +17,7 @@ import { columnSquares } from './diagonal.js';
 import type { StoredGradients } from './gradients-store.js';
 import { FisherOperator, type FisherParts, type FisherSource } from './products.js';
 import { type StaticFisherOptions, whitener } from './static.js';
+import { whiten } from './whiten.js';
 
 /** Options of `StreamedFisher`. */
 export interface StreamedFisherOptions extends StaticFisherOptions {
@@ -82,14 +83,14 @@ export class StreamedFisher implements FisherSource {
     return this.#factor.diagonal().map((l) => (l * l) / this.lambda);
   }
 
-  /** V = ΛL⁻¹G/λ, m × d, in tiles of columns like the source's: m × width, row-major. One pass, 2dm² flops. */
+  /** V = ΛL⁻¹G/λ, m × d, in tiles of columns like the source's: m × width, row-major. One pass, dm² flops. */
   async *whitened(): AsyncGenerator<{ readonly from: number; readonly values: FloatArray }> {
     const matrix = whitener(this.#factor, this.lambda);
     const { device, dtype } = this.template;
     for await (const { from, tile } of tilesOn(device, this.#source)) {
       const v = device.block(dtype, tile.dimension, this.count);
       try {
-        v.combine(matrix, tile);
+        whiten(matrix, tile, v);
         yield { from, values: await v.read() };
       } finally {
         v.dispose();

@@ -139,7 +139,7 @@ HESSIA_INLINE Group<S> next_group(const double* c, const S* a, int64_t lda, int6
 // sum[e] += Σ c row[e] over R rows of a group from row `first` on. What comes is asked for a little ahead: of so many
 // streams the machine does not see it coming by itself.
 constexpr int64_t kAhead = 512;  // bytes
-template <class S, int R>
+template <int R, class S>
 HESSIA_INLINE void add_rows(const Group<S>& g, int first, double* sum, int64_t n) {
   constexpr int64_t D = kLanes<double>, step = 64 / static_cast<int64_t>(sizeof(S));
   Vector<double> c[R];
@@ -161,6 +161,39 @@ HESSIA_INLINE void add_rows(const Group<S>& g, int first, double* sum, int64_t n
     for (int r = 0; r < R; ++r) sum[e] += g.c[first + r] * widen(g.row[first + r][e]);
 }
 
+// Of bfloat16 rows: the R products of an element are summed in float32, with coefficients rounded to it, and their sum
+// joins the others in float64. Widening every element to float64 would take longer than reading it.
+template <int R>
+HESSIA_INLINE void add_rows(const Group<BFloat16>& g, int first, double* sum, int64_t n) {
+  constexpr int64_t D = kLanes<double>, F = kLanes<float>, step = 64 / static_cast<int64_t>(sizeof(BFloat16));
+  Vector<float> c[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) c[r] = Vector<float>{} + static_cast<float>(g.c[first + r]);
+  int64_t e = 0;
+  for (; e + step <= n; e += step) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) __builtin_prefetch(reinterpret_cast<const char*>(g.row[first + r] + e) + kAhead);
+#pragma GCC unroll 8
+    for (int64_t v = 0; v < step; v += F) {
+      Vector<float> t = c[0] * load(g.row[first] + e + v);
+#pragma GCC unroll 8
+      for (int r = 1; r < R; ++r) t += c[r] * load(g.row[first + r] + e + v);
+      HalfFloat half[2];
+      __builtin_memcpy(half, &t, sizeof half);
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h) {
+        double* at = sum + e + v + h * D;
+        store(at, load(at) + __builtin_convertvector(half[h], Vector<double>));
+      }
+    }
+  }
+  for (; e < n; ++e) {
+    float t = 0;
+    for (int r = 0; r < R; ++r) t += static_cast<float>(g.c[first + r]) * static_cast<float>(widen(g.row[first + r][e]));
+    sum[e] += static_cast<double>(t);
+  }
+}
+
 // One row of b at a time, sums in float64 for kStrip elements: they stay in the cache while the rows of a stream past.
 // Longer strips would leave it, shorter ones read too little of each row at a time. Rows whose coefficient is 0 are not read.
 constexpr int64_t kStrip = 8192;
@@ -176,8 +209,8 @@ void combine_row_by_row(const double* c, const S* a, int64_t lda, int64_t na, do
       int64_t i = 0;
       while (i < na) {
         const Group<S> group = next_group(c + j * na, a + start, lda, na, &i);
-        if (group.count == kTogether) add_rows<S, kTogether>(group, 0, sum, count);
-        else for (int r = 0; r < group.count; r++) add_rows<S, 1>(group, r, sum, count);
+        if (group.count == kTogether) add_rows<kTogether>(group, 0, sum, count);
+        else for (int r = 0; r < group.count; r++) add_rows<1>(group, r, sum, count);
       }
       for (int64_t e = 0; e < count; e++) target[e] = static_cast<T>(sum[e]);
     }
