@@ -10,7 +10,7 @@ import { StoredFisher } from './stored-fisher.js';
 
 /** Options of methods by the empirical Fisher matrix. */
 export interface FisherOptions extends GradientChoice {
-  /** λ, or a multiple of the mean eigenvalue of the undamped matrix. Default 1e-5 */
+  /** λ, or a multiple of the mean eigenvalue of the undamped matrix. Default 1e-4, M-FAC 1e-5 */
   readonly damping?: Damping | undefined;
 }
 /** Options of methods by diagonal blocks of it. */
@@ -18,8 +18,6 @@ export interface BlockOptions extends FisherOptions {
   /** weights of a diagonal block: 128 for WoodFisher, all of them ('whole') for M-FAC */
   readonly blockSize?: number | 'whole' | undefined;
 }
-
-const defaultDamping = 1e-5;
 
 function fisherBlocks(name: string, blockSize: number, options: FisherOptions, most: number): PruningMethod {
   if (!(Number.isSafeInteger(blockSize) && blockSize >= 1))
@@ -29,7 +27,7 @@ function fisherBlocks(name: string, blockSize: number, options: FisherOptions, m
     async open(point) {
       const gradients = await PointGradients.open(point, options, most);
       try {
-        return await FisherBlocks.create(point, gradients, blockSize, options.damping ?? defaultDamping);
+        return await FisherBlocks.create(point, gradients, blockSize, options.damping ?? 1e-4);
       } finally {
         gradients.dispose();
       }
@@ -59,7 +57,7 @@ export function mfacPruning({ blockSize = 'whole', ...options }: BlockOptions = 
     async open(point) {
       const gradients = await PointGradients.open(point, options, 1024);
       const size = blockSize === 'whole' ? dimensionOf(point.layers) : blockSize;
-      const damping = options.damping ?? defaultDamping;
+      const damping = options.damping ?? 1e-5;
       try {
         return size <= gradients.count
           ? await FisherBlocks.create(point, gradients, size, damping)

@@ -8,6 +8,7 @@ const stream = 2 ** 42;
 function plain(name: string, score: (groups: Groups, point: PruningPoint) => Float64Array): PruningMethod {
   return {
     name,
+    oneStep: true,
     open: async (point): Promise<Scorer> => ({
       score: async (groups) => score(groups, point),
       update: async (kept) => ({ weights: point.weights.map((w, j) => (kept[j] ? w : 0)), increase: null }),

@@ -35,7 +35,7 @@ export interface PruneOptions extends Omit<CurvatureOptions, 'block' | 'fisherSa
   readonly pattern?: string | undefined;
   /** whether layers compete, or each is pruned alike. Default 'global' */
   readonly scope?: Scope | undefined;
-  /** scores computed anew, what is kept shrinking by the same factor each time. Default 1 */
+  /** scores computed anew, what is kept shrinking by the same factor each time. Default 16 */
   readonly steps?: number | undefined;
   /** removals, each followed by fine-tuning, at sparsities that rise by a cubic. Default 1 */
   readonly events?: number | undefined;
@@ -134,7 +134,7 @@ class Run {
 
   constructor(f: MeanLoss, options: PruneOptions) {
     this.#options = options;
-    const { device, threads, dtype, memory, steps = 1, events = 1, fineTuning, initialSparsity } = options;
+    const { device, threads, dtype, memory, steps = 16, events = 1, fineTuning, initialSparsity } = options;
     this.#execution = { device, threads, dtype, memory };
     for (const [what, value] of [
       ['steps', steps],
@@ -160,7 +160,7 @@ class Run {
     }
     if (wanted.length === 0) throw new InputError('give a sparsity of at least 0 and below 1');
     this.sparsities = wanted;
-    this.steps = steps;
+    this.steps = options.method.oneStep ? 1 : steps;
     this.events = events;
     this.layers = prunedLayers(f, options);
     this.groups = candidates(this.layers, pattern);

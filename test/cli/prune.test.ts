@@ -34,7 +34,18 @@ async function check(file: string, mask: string): Promise<number> {
 describe('prune', () => {
   test('writes a file that does what the document says, its masks and a report', async () => {
     const { code, stdout, stderr } = await run(
-      ...['--test', data, '--method', 'woodfisher,magnitude', '--sparsity', '0.5,0.9', '--out', at('a.onnx')],
+      ...[
+        '--test',
+        data,
+        '--method',
+        'woodfisher,magnitude',
+        '--sparsity',
+        '0.5,0.9',
+        '--steps',
+        '2',
+        '--out',
+        at('a.onnx'),
+      ],
       ...['--mask', at('a.npz'), '--report', at('a.html'), '--json'],
     );
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -62,7 +73,20 @@ describe('prune', () => {
 
   test('prunes by events with fine-tuning, and by 2:4', async () => {
     const gradual = await run(
-      ...['--method', 'mfac', '--gradients', '64', '--sparsity', '0.8', '--events', '2', '--finetune-epochs', '1'],
+      ...[
+        '--method',
+        'mfac',
+        '--gradients',
+        '64',
+        '--sparsity',
+        '0.8',
+        '--events',
+        '2',
+        '--steps',
+        '2',
+        '--finetune-epochs',
+        '1',
+      ],
       ...['--optimizer', 'adam', '--batch-size', '50', '--out', at('b.onnx'), '--mask', at('b.npz'), '--json'],
     );
     expect(gradual.stderr).toBe('');

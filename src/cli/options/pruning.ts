@@ -54,7 +54,7 @@ export function addPruningOptions(command: Command): Command {
         .choices(['global', 'layer'])
         .default('global'),
     )
-    .addOption(new Option('--steps <n>', 'scores computed anew, in steps').argParser(wholeNumber(1)).default(1))
+    .addOption(new Option('--steps <n>', 'scores computed anew, in steps').argParser(wholeNumber(1)).default(16))
     .addOption(new Option('--events <n>', 'removals, with fine-tuning after each').argParser(wholeNumber(1)).default(1))
     .addOption(
       new Option('--initial-sparsity <share>', 'after the first of several events (default 0.05)').argParser(
@@ -75,7 +75,9 @@ export function addPruningOptions(command: Command): Command {
       ),
     )
     .addOption(
-      new Option('--fisher-damping <number>', 'λ of the Fisher matrix (default 1e-5)').argParser(positiveNumber()),
+      new Option('--fisher-damping <number>', 'λ of the Fisher matrix (default 1e-4, mfac 1e-5)').argParser(
+        positiveNumber(),
+      ),
     )
     .addOption(
       new Option('--relative-damping <number>', 'λ as a multiple of the mean eigenvalue')
