@@ -55,8 +55,8 @@ export interface Model {
   readonly outputs: readonly ModelOutput[];
   /** every parameter in file order (see contract: Parameters) */
   readonly parameters: readonly Parameter[];
-  /** tensors that are used but are not parameters (running statistics, masks, constants), name and element count */
-  readonly buffers: readonly { readonly name: string; readonly shape: Shape }[];
+  /** tensors that are used but are not parameters (running statistics, masks, constants), and why they are none */
+  readonly buffers: readonly { readonly name: string; readonly shape: Shape; readonly why?: string }[];
   /** how often each operator type occurs */
   readonly operators: ReadonlyMap<string, number>;
   /** operators this version cannot import; `build` throws when there are any */

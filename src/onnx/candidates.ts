@@ -64,3 +64,26 @@ export function consumersOf(nodes: readonly OnnxNode[]): Map<string, string[]> {
   }
   return out;
 }
+
+/** the means and variances that BatchNormalization reads, also through Identity */
+export function runningStatistics(nodes: readonly OnnxNode[]): ReadonlySet<string> {
+  const all = allNodes(nodes);
+  const sources = new Map(all.filter((n) => n.opType === 'Identity').map((n) => [n.outputs[0], n.inputs[0]]));
+  const found = new Set<string>();
+  for (const node of all) {
+    if (node.opType !== 'BatchNormalization') continue;
+    for (const input of node.inputs.slice(3))
+      for (let name: string | undefined = input; name !== undefined && !found.has(name); name = sources.get(name))
+        found.add(name);
+  }
+  return found;
+}
+
+/** Why a tensor that the model reads is no parameter, in words. */
+export function whyNone(tensor: OnnxTensor, statistics: ReadonlySet<string>): string {
+  if (statistics.has(tensor.name)) return 'running statistics';
+  if (tensor.dataType === 'bool') return 'truth values';
+  if (!isFloatType(tensor.dataType)) return 'whole numbers';
+  if (tensor.dims.length === 0) return 'a single number';
+  return 'no differentiable path to an output';
+}

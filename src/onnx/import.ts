@@ -6,7 +6,7 @@ import type { NdArray } from '../base/ndarray.js';
 import { quoted } from '../base/quote.js';
 import type { Node } from '../graph/index.js';
 import type { BuildOptions, Mode, Model, Parameter } from '../model/model.js';
-import { type Candidate, candidatesOf, consumersOf } from './candidates.js';
+import { type Candidate, candidatesOf, consumersOf, runningStatistics, whyNone } from './candidates.js';
 import { discover, type InputSpec, plausible } from './discover.js';
 import { allInitializers, allNodes, flatten } from './flatten.js';
 import { type OnnxFile, type OnnxModel, readOnnxFile, tensorArray, tensorPieces } from './proto/index.js';
@@ -73,6 +73,7 @@ export function modelFromOnnx(
   const discovery =
     unsupported.length > 0 ? { parameters: plausible(prepared), fixedBatch: null } : discover(prepared, inputs);
   const consumers = consumersOf(nodes);
+  const statistics = runningStatistics(nodes);
   const parameter = (c: Candidate): Parameter => parameterOf(c, consumers);
   const names = new Set(discovery.parameters.map((c) => c.name));
   const fingerprint = once(() => ({ value: fingerprintOf(file, fixed) }));
@@ -89,8 +90,10 @@ export function modelFromOnnx(
     constants: prepared.candidates.filter((c) => c.origin === 'constant' && !names.has(c.name)).map(parameter),
     buffers: allInitializers(model.graph)
       .filter((t) => !names.has(t.name) && consumers.has(t.name))
-      .map((t) => ({ name: t.name, shape: t.dims }))
-      .concat(model.graph.sparseInitializers.map(({ values, dims }) => ({ name: values.name, shape: dims }))),
+      .map((t) => ({ name: t.name, shape: t.dims, why: whyNone(t, statistics) }))
+      .concat(
+        model.graph.sparseInitializers.map(({ values, dims }) => ({ name: values.name, shape: dims, why: 'sparse' })),
+      ),
     operators: histogram(nodes),
     opset: model.opsetImports.get('') ?? 0,
     unsupported,

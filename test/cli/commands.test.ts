@@ -19,6 +19,8 @@ interface Info {
   dimension: number;
   flops: { forward: number; gradient: number; hessianProduct: number; per: string } | null;
   bytes: { residuals: number; perProduct: number; batchSize: number } | null;
+  modules: { path: string; count: number; parameters: string[] }[];
+  frozen: { name: string; count: number; why: string }[];
   omitted: string | null;
   unsupported: string[];
 }
@@ -56,6 +58,12 @@ describe('info', () => {
       ],
       [expect.objectContaining({ kind: 'shift', weight: d.parameters[0]?.name })],
     ]);
+    expect(d.modules[0]).toEqual({
+      path: d.parameters[0]?.name.replace(/\.weight$/, ''),
+      count: (d.parameters[0]?.count ?? 0) + (d.parameters[1]?.count ?? 0),
+      parameters: d.parameters.slice(0, 2).map((p) => p.name),
+    });
+    expect(d.frozen).toEqual([]);
     // Two operations per weight forwards; the first layer's input needs no gradient.
     const weights = d.parameters.filter((p) => p.shape.length === 2).map((p) => p.count);
     const forward = 2 * weights.reduce((a, b) => a + b, 0);

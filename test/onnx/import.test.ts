@@ -26,7 +26,10 @@ describe('parameters', () => {
       [tensor('bias', [2]), tensor('scalar', []), tensor('index', [2], [1, 0], 'int64'), tensor('w', [4, 3])],
     );
     expect(parameters(model)).toEqual(['bias', 'w']);
-    expect(model.buffers.map((b) => b.name)).toEqual(['scalar', 'index']);
+    expect(model.buffers).toEqual([
+      { name: 'scalar', shape: [], why: 'a single number' },
+      { name: 'index', shape: [2], why: 'whole numbers' },
+    ]);
     expect(model.parameters[1]!.consumers).toEqual(['MatMul the MatMul']);
   });
 
@@ -52,6 +55,9 @@ describe('parameters', () => {
       [info('x', [3, 4])],
     );
     expect(parameters(model)).toEqual(['one', 'other']);
+    expect(model.buffers.map((b) => [b.name, b.why])).toEqual(
+      ['shaped', 'limit', 'stepped'].map((name) => [name, 'no differentiable path to an output']),
+    );
   });
 
   test('running statistics are none, also through an Identity', () => {
@@ -64,6 +70,10 @@ describe('parameters', () => {
       ['scale', 'bias', 'mean', 'var'].map((n) => tensor(n, [4])),
     );
     expect(parameters(model)).toEqual(['scale', 'bias']);
+    expect(model.buffers.map((b) => [b.name, b.why])).toEqual([
+      ['mean', 'running statistics'],
+      ['var', 'running statistics'],
+    ]);
   });
 
   test('an Identity of an initializer is one more, with values of its own', () => {

@@ -1,5 +1,6 @@
 /** What is in a model file: parameters, operators, and what its products would cost. */
 import type { Command } from 'commander';
+import { cached } from '../../base/cached.js';
 import { InterruptedError, messageOf } from '../../base/errors.js';
 import { formatBytes, formatCount } from '../../base/format.js';
 import { selectByGlobs } from '../../base/glob.js';
@@ -11,6 +12,7 @@ import { lossFrom } from '../options/loss.js';
 import { addDataOptions, addModelOptions, type DataOptions, type ModelOptions } from '../options/shared.js';
 import { formatFlops } from '../output/flops.js';
 import { Lines } from '../output/lines.js';
+import { byModule } from '../output/modules.js';
 
 type Options = ModelOptions & DataOptions;
 
@@ -38,7 +40,7 @@ export const info: CommandModule = {
     const parameters = model.parameters
       .filter((p) => chosen.has(p.name))
       .map((p) => ({ name: p.name, shape: p.shape, count: size(p.shape), consumers: p.consumers }));
-    const dimension = parameters.reduce((n, p) => n + p.count, 0);
+    const dimension = total(parameters);
     const costs = await costsOf(model, options, context.signal);
     const layers = (name: string): Layer[] | null =>
       costs.taps?.filter((t) => t.parameter === name).map(layerOf) ?? null;
@@ -49,7 +51,15 @@ export const info: CommandModule = {
       outputs: costs.outputs,
       parameters: parameters.map((p) => ({ ...p, layers: layers(p.name) })),
       dimension,
-      buffers: model.buffers.map((b) => ({ name: b.name, shape: b.shape, count: size(b.shape) })),
+      modules: byModule(parameters).map(({ path, members }) => ({
+        path,
+        count: total(members),
+        parameters: members.map((p) => p.name),
+      })),
+      buffers: model.buffers.map((b) => ({ name: b.name, shape: b.shape, count: size(b.shape), why: b.why ?? null })),
+      frozen: model.parameters
+        .filter((p) => !chosen.has(p.name))
+        .map((p) => ({ name: p.name, shape: p.shape, count: size(p.shape), why: 'left out by --params or --freeze' })),
       operators: new Map([...model.operators].sort(([a], [b]) => (a < b ? -1 : 1))),
       unsupported: model.unsupported,
       flops: costs.counted ? { ...costs.counted.flops, per: 'sample' } : null,
@@ -63,6 +73,7 @@ export const info: CommandModule = {
   },
 };
 
+const total = (all: readonly { readonly count: number }[]): number => all.reduce((n, { count }) => n + count, 0);
 const size = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
 /** How a parameter is used, one sample's worth; see LayerTap. */
@@ -155,6 +166,8 @@ function described(shape: readonly number[] | undefined): { shape?: readonly (nu
   return shape === undefined ? {} : { shape: shape.map((d, i) => (i === 0 ? null : d)) };
 }
 
+type Fixed = { readonly name: string; readonly count: number; readonly why: string | null };
+
 type Document = {
   readonly inputs: Model['inputs'];
   readonly outputs: readonly Output[];
@@ -166,7 +179,8 @@ type Document = {
     readonly layers: readonly Layer[] | null;
   }[];
   readonly dimension: number;
-  readonly buffers: readonly { readonly count: number }[];
+  readonly buffers: readonly Fixed[];
+  readonly frozen: readonly Fixed[];
   readonly operators: ReadonlyMap<string, number>;
   readonly unsupported: readonly string[];
   readonly warnings: readonly string[];
@@ -181,7 +195,8 @@ function summarise(path: string, d: Document, costs: CostReport): Lines {
       ['inputs', d.inputs.map((i) => `${i.name} ${i.dtype}${shape(i.shape)}`).join(', ')],
       ['outputs', d.outputs.map((o) => o.name + shape(o.shape)).join(', ')],
       ['operators', [...d.operators].map(([name, count]) => `${name} ${count}`).join(', ')],
-      ['buffers', `${d.buffers.length}, ${formatCount(d.buffers.reduce((n, b) => n + b.count, 0))} numbers`],
+      ['buffers', `${d.buffers.length}, ${formatCount(total(d.buffers))} numbers`],
+      ...reasons([...d.buffers, ...d.frozen]),
       ...(d.unsupported.length > 0 ? [['unsupported', d.unsupported.join(', ')] as const] : []),
     ]);
   if (costs.counted) {
@@ -203,15 +218,31 @@ function summarise(path: string, d: Document, costs: CostReport): Lines {
     .text('')
     .table(
       ['parameter', 'used by', 'as', 'shape', 'count'],
-      d.parameters.map((p) => [
-        p.name,
-        // what computes with it, through transposes and shape arithmetic, where that is known
-        (p.layers?.map((l) => l.consumer) ?? p.consumers).join(', '),
-        [...new Set(p.layers?.map((l) => l.kind))].join(', '),
-        p.shape.join(' × '),
-        formatCount(p.count),
-      ]),
+      byModule(d.parameters).flatMap(({ path, members }) => {
+        // a module of several parameters has a line of its own, and theirs are short
+        const together = path !== '' && members.length > 1;
+        const rows = members.map((p) => [
+          together ? `  ${p.name.slice(path.length + 1)}` : p.name,
+          // what computes with it, through transposes and shape arithmetic, where that is known
+          (p.layers?.map((l) => l.consumer) ?? p.consumers).join(', '),
+          [...new Set(p.layers?.map((l) => l.kind))].join(', '),
+          p.shape.join(' × '),
+          formatCount(p.count),
+        ]);
+        return together ? [[path, '', '', '', formatCount(total(members))], ...rows] : rows;
+      }),
       3,
     );
   return lines;
+}
+
+/** What is not differentiated, by the reason: a few names, and how many there are. */
+function reasons(fixed: readonly Fixed[]): [string, string][] {
+  const groups = new Map<string, Fixed[]>();
+  for (const f of fixed) cached(groups, f.why ?? 'no parameters', () => []).push(f);
+  return [...groups].map(([why, members]) => {
+    const names = members.slice(0, 3).map((m) => m.name);
+    const more = members.length > names.length ? `, … (${members.length})` : '';
+    return [`  ${why}`, `${names.join(', ')}${more}: ${formatCount(total(members))} numbers`];
+  });
 }
