@@ -37,6 +37,8 @@ const allowed = {
     'mfac',
     'training',
   ],
+  // weights in few bits, by the layer-wise methods that pruning has, too
+  quantization: ['base', 'program', 'graph', 'device', 'data', 'model', 'operators', 'taps', 'pruning'],
   report: ['base', 'program', 'solvers', 'operators', 'model'],
   cli: null,
 };

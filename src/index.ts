@@ -45,7 +45,9 @@ export {
   type OnnxBuildOptions,
   type ParameterValues,
   requireBatchNorm,
+  type WeightsInFewBits,
   writeOnnx,
+  writeQuantizedOnnx,
 } from './onnx/index.js';
 export * from './operators/algebra.js';
 export * from './operators/create.js';
@@ -60,6 +62,7 @@ export * from './operators/user-operator.js';
 /** First-order methods as pure functions, M-FAC on the device, and schedules of the learning rate. */
 export * as optimizers from './optimizers/index.js';
 export * from './pruning/index.js';
+export * from './quantization/index.js';
 export * from './solvers/index.js';
 export * from './taps/index.js';
 export * from './trace/index.js';

@@ -45,6 +45,22 @@ inline SparseRows sparse_rows(const Napi::Value& value, const Device* device) {
   return {BufferHandle::get(o.Get("indices"), device), BufferHandle::get(o.Get("values"), device), whole(o.Get("rows"), "rows"),
           whole(o.Get("block"), "block"), whole(o.Get("keep"), "keep")};
 }
+// null: none
+inline GridRows grid_rows(const Napi::Value& value, const Device* device) {
+  GridRows grid;
+  if (value.IsNull()) return grid;
+  const Napi::Object o = object(value, "grid");
+  const double low = number(o.Get("low"), "low"), high = number(o.Get("high"), "high");
+  if (!(low >= -32768 && low < high && high <= 65535)) invalid("the grid has no room");
+  grid.low = static_cast<int>(low), grid.high = static_cast<int>(high);
+  grid.symmetric = o.Get("symmetric").ToBoolean(), grid.later = o.Get("later").ToBoolean();
+  const Napi::Value group = o.Get("group");
+  if (!group.IsTypedArray() || group.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) invalid("group is not an Int32Array");
+  const Napi::Int32Array of = group.As<Napi::Int32Array>();
+  grid.group.assign(of.Data(), of.Data() + of.ElementLength());
+  grid.scales = rows(o.Get("scales"), device), grid.zeros = rows(o.Get("zeros"), device);
+  return grid;
+}
 inline Napi::Float64Array float64_array(const Napi::Value& value, const char* what) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
     invalid(std::string(what) + " is not a Float64Array");

@@ -16,7 +16,8 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
     InstanceMethod<&D::orthogonalize>("orthogonalize"), InstanceMethod<&D::random>("random"),
     InstanceMethod<&D::round_bfloat16>("roundBFloat16"), InstanceMethod<&D::sparse_select>("sparseSelect"),
     InstanceMethod<&D::sparse_copy>("sparseCopy"), InstanceMethod<&D::sparse_gram>("sparseGram"),
-    InstanceMethod<&D::sparse_combine>("sparseCombine"),
+    InstanceMethod<&D::sparse_combine>("sparseCombine"), InstanceMethod<&D::invert>("invert"),
+    InstanceMethod<&D::eliminate>("eliminate"), InstanceMethod<&D::sweep>("sweep"),
     InstanceMethod<&D::pending>("pending"), InstanceMethod<&D::drained>("drained"), InstanceMethod<&D::token>("token"),
     InstanceMethod<&D::allocated_bytes>("allocatedBytes"), InstanceMethod<&D::dispose>("dispose"),
   });
@@ -201,6 +202,31 @@ void DeviceHandle::sparse_combine(Info info) {
     std::vector<double> coefficients(c.Data(), c.Data() + c.ElementLength());
     device().sparse_combine(float_type(info[0]), whole(info[1], "length"), std::move(coefficients), sparse_rows(info[3], &device()),
                             whole(info[4], "first"), whole(info[5], "count"), number(info[6], "beta"), rows(info[7], &device()));
+  });
+}
+
+void DeviceHandle::invert(Info info) {
+  guarded(info.Env(), [&] { device().invert(whole(info[0], "length"), rows(info[1], &device()), info[2].ToBoolean()); });
+}
+
+void DeviceHandle::eliminate(Info info) {
+  guarded(info.Env(), [&] {
+    const Napi::Object rule = object(info[3], "rule");
+    const Napi::Float64Array prune = float64_array(rule.Get("prune"), "prune");
+    device().eliminate(whole(info[0], "length"), rows(info[1], &device()), rows(info[2], &device()), whole(rule.Get("block"), "block"),
+                       whole(rule.Get("keep"), "keep"), whole(rule.Get("of"), "of"), rule.Get("given").ToBoolean(),
+                       std::vector<double>(prune.Data(), prune.Data() + prune.ElementLength()), grid_rows(info[4], &device()),
+                       rows(info[5], &device()), rows(info[6], &device()));
+  });
+}
+
+void DeviceHandle::sweep(Info info) {
+  guarded(info.Env(), [&] {
+    const Napi::Object rule = object(info[3], "rule");
+    const SweepRule r{whole(rule.Get("block"), "block"), whole(rule.Get("keep"), "keep"), whole(rule.Get("of"), "of"),
+                      number(rule.Get("sparsity"), "sparsity")};
+    device().sweep(whole(info[0], "length"), rows(info[1], &device()), rows(info[2], &device()), r, grid_rows(info[4], &device()),
+                   rows(info[5], &device()));
   });
 }
 

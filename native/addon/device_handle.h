@@ -32,6 +32,9 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value sparse_gram(Info);
   void sparse_combine(Info);
   void random(Info);
+  void invert(Info);
+  void eliminate(Info);
+  void sweep(Info);
   Napi::Value pending(Info);
   Napi::Value drained(Info);
   Napi::Value token(Info);

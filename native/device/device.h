@@ -48,6 +48,9 @@ struct BufferRows { BufferPtr buffer; int64_t offset = 0, rows = 0, stride = 0; 
 // Sparse rows in two buffers (kernels/sparse), from their starts on.
 struct SparseRows { BufferPtr indices, values; int64_t rows = 0, block = 0, keep = 0; };
 
+// A grid for weights (kernels/table.h) with its results in buffers; `group` per column.
+struct GridRows { int low = 0, high = -1; bool symmetric = false, later = false; std::vector<int32_t> group; BufferRows scales, zeros; };
+
 // cause is nullptr on success.
 using BytesCallback = std::function<void(Cause, std::unique_ptr<char[]>)>;
 using NumbersCallback = std::function<void(Cause, std::vector<double>)>;
@@ -79,6 +82,14 @@ class Device {
                       double beta, BufferRows y);
   void random(DType dtype, int64_t length, BufferRows target, Distribution distribution, uint64_t seed, uint64_t stream);
 
+  // Layers, in float64 (kernels/layerwise). In `h` the factor U of its inverse or the inverse take its place; weights are
+  // replaced by what they become.
+  void invert(int64_t length, BufferRows h, bool factor);
+  void eliminate(int64_t length, BufferRows inverse, BufferRows weights, int64_t block, int64_t keep, int64_t of,
+                 bool given, std::vector<double> prune, GridRows grid, BufferRows order, BufferRows losses);
+  // `factor` of no rows: nothing takes the part of what is lost.
+  void sweep(int64_t length, BufferRows factor, BufferRows weights, SweepRule rule, GridRows grid, BufferRows losses);
+
   int64_t pending() const { return queue_.pending(); }
   void when_at_most(int64_t limit, std::function<void()> callback) { queue_.when_at_most(limit, std::move(callback)); }
   int64_t allocated_bytes() const { return total_->load(); }
@@ -100,6 +111,8 @@ class Device {
   static Touch touch(DType dtype, int64_t length, const BufferRows& rows, const char* name);
   static std::vector<Touch> touch(DType dtype, int64_t length, const SparseRows& s, int64_t first, int64_t count, const char* name);
   static SparseRef sparse_ref(const SparseRows& s);
+  static void check_grid(int64_t length, int64_t rows, GridRows& grid, std::vector<Touch>& writes, const char* name);
+  QuantGrid grid_ref(const GridRows& grid) const;
   RowsRef rows_ref(DType dtype, const BufferRows& rows) const;
 
   std::shared_ptr<Backend> backend_;

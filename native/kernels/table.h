@@ -22,6 +22,24 @@ using Bindings = void* const*;
 struct RowsRef { void* data; int64_t rows, stride; };
 // Sparse rows (kernels/sparse): capacity `rows`, entries per row and block of elements `keep`.
 struct SparseRef { uint16_t* indices; void* values; int64_t rows, block, keep; };
+
+// The numbers scale · (q − zero), q in low … high, of each row and group of columns (kernels/layerwise).
+struct QuantGrid {
+  int low = 0, high = -1;  // high < low: no grid
+  bool symmetric = false;  // zero is 0
+  bool later = false;      // sweep: a group's grid is fitted when its first column is reached
+  int64_t groups = 0;
+  const int32_t* group = nullptr;           // of each column; columns of a group need not be neighbours unless `later`
+  RowsRef scales{nullptr, 0, 0}, zeros{nullptr, 0, 0};  // rows × groups, written
+
+  bool present() const { return high >= low; }
+};
+// `prune[r]` weights of row r become 0 in whole blocks of `block` columns, at most of − keep in each `of` columns
+// (of = 0: anywhere), or those that `order` lists, if it is given; then, where there is a grid, all others are quantised.
+struct EliminateRule { int64_t block, keep, of; bool given; const double* prune; };
+// Of each `block` columns the share `sparsity` of all rows' weights becomes 0, or all but `keep` of each `of` columns.
+struct SweepRule { int64_t block, keep, of; double sparsity; };
+
 enum class Distribution : int { Normal = 0, Rademacher = 1, Uniform = 2 };
 
 struct KernelTable {
@@ -51,6 +69,12 @@ struct KernelTable {
   void (*sparse_combine)(DType, int64_t length, const double* c, SparseRef s, int64_t first, int64_t count, double beta,
                          RowsRef y, Workspace&);
   void (*random)(DType, int64_t length, RowsRef target, Distribution, uint64_t seed, uint64_t stream, Workspace&);
+
+  // Layers, in float64 (kernels/layerwise).
+  void (*invert)(int64_t length, RowsRef h, bool factor, Workspace&);
+  void (*eliminate)(int64_t length, RowsRef inverse, RowsRef w, const EliminateRule&, const QuantGrid&, RowsRef order,
+                    RowsRef losses, Workspace&);
+  void (*sweep)(int64_t length, RowsRef factor, RowsRef w, const SweepRule&, const QuantGrid&, RowsRef losses, Workspace&);
 };
 
 }  // namespace hessia

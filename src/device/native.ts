@@ -50,6 +50,21 @@ export interface SparseRows {
   readonly keep: number;
 }
 
+/** The numbers scale · (q − zero), q in low … high, of each row and group of columns; found by the calls that take it. */
+export interface GridRows {
+  readonly low: number;
+  readonly high: number;
+  /** zero is 0 */
+  readonly symmetric: boolean;
+  /** sweep: a group's grid is fitted when its first column is reached, to what its weights have become by then */
+  readonly later: boolean;
+  /** of each column, from 0 on; with `later`, columns of a group are neighbours and groups ascend */
+  readonly group: Int32Array;
+  /** rows × groups, written; scales are float32 numbers */
+  readonly scales: Rows;
+  readonly zeros: Rows;
+}
+
 /** Standard normal, ±1, or uniform in (0, 1). */
 export type Distribution = 'normal' | 'rademacher' | 'uniform';
 
@@ -118,6 +133,46 @@ export interface NativeDevice {
     distribution: Distribution,
     seed: number,
     stream: number,
+  ): void;
+
+  /**
+   * Layers (native/kernels/layerwise), all in float64. h: length × length, symmetric; H⁻¹ or, if `factor`, the upper
+   * triangular U with H⁻¹ = UᵀU takes its place. INVALID_INPUT where it is singular.
+   */
+  invert(length: number, h: Rows, factor: boolean): void;
+  /**
+   * Greedy elimination in each row of weights for itself: `prune[r]` weights become 0 in whole blocks of columns, at most
+   * of − keep in every `of` columns (0: anywhere), or if `given` those that order lists; then all others are rounded to the grid, if there is one. Column
+   * numbers in the order taken (−1: no more) and what each added to ½ δw H δwᵀ. A grid needs blocks of 1.
+   */
+  eliminate(
+    length: number,
+    inverse: Rows,
+    weights: Rows,
+    rule: {
+      readonly block: number;
+      readonly keep: number;
+      readonly of: number;
+      readonly given: boolean;
+      readonly prune: Float64Array;
+    },
+    grid: GridRows | null,
+    order: Rows,
+    losses: Rows,
+  ): void;
+  /**
+   * Columns from left to right, what a weight loses being taken over by those to its right: of every `block` columns the
+   * share `sparsity` of all rows' weights becomes 0 (of > 0: all but `keep` of each `of` columns of each row), the others
+   * are rounded to the grid, if there is one. losses: one number a row, ½ δw H δwᵀ. `factor` of no rows: nothing is taken
+   * over, and losses are ½‖δw‖².
+   */
+  sweep(
+    length: number,
+    factor: Rows,
+    weights: Rows,
+    rule: { readonly block: number; readonly keep: number; readonly of: number; readonly sparsity: number },
+    grid: GridRows | null,
+    losses: Rows,
   ): void;
 
   /** Jobs waiting or running. */

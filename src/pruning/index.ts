@@ -1,4 +1,5 @@
 export { type PrunedLayer, prunedLayers, type WeightMatrix } from './layers.js';
+export { exactObsPruning, type LayerwiseOptions, sparseGptPruning } from './layerwise/methods.js';
 export { masked } from './mask.js';
 export type { Groups, PruningMethod, PruningPoint, Scorer, Update } from './method.js';
 export {

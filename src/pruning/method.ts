@@ -19,6 +19,8 @@ export interface Groups {
   readonly count: number;
   readonly starts: Int32Array;
   readonly members: Int32Array;
+  /** groups of one cell, which come together; of each at most `most[cell]` may go. null: no such bound */
+  readonly cells: { readonly of: Int32Array; readonly most: Int32Array } | null;
 }
 
 /** Where a method is asked: weights, what of them is left, and the function they are weights of. */

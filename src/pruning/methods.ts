@@ -4,6 +4,7 @@ import type { Damping } from '../mfac/damping.js';
 import { FisherBlocks } from './fisher-blocks.js';
 import { type GradientChoice, PointGradients } from './gradients.js';
 import { dimensionOf } from './layers.js';
+import { exactObsPruning, type LayerwiseOptions, sparseGptPruning } from './layerwise/methods.js';
 import type { PruningMethod } from './method.js';
 import { magnitude, random } from './plain.js';
 import { StoredFisher } from './stored-fisher.js';
@@ -69,8 +70,21 @@ export function mfacPruning({ blockSize = 'whole', ...options }: BlockOptions = 
   };
 }
 
+/** A layer's damping is a multiple of the mean eigenvalue of its H, however it is given. */
+const layerwise =
+  (method: (options: LayerwiseOptions) => PruningMethod) =>
+  ({ damping }: BlockOptions): PruningMethod =>
+    method(damping === undefined ? {} : { damping: typeof damping === 'number' ? damping : damping.relative });
+
 /** Names of the methods, as on the command line. */
-export type PruningMethodName = 'magnitude' | 'random' | 'obs-diagonal' | 'woodfisher' | 'mfac';
+export type PruningMethodName =
+  | 'magnitude'
+  | 'random'
+  | 'obs-diagonal'
+  | 'woodfisher'
+  | 'mfac'
+  | 'exact-obs'
+  | 'sparsegpt';
 /** The methods by name. */
 export const pruningMethods: Readonly<Record<PruningMethodName, (options: BlockOptions) => PruningMethod>> = {
   magnitude: (_: BlockOptions) => magnitude(),
@@ -79,4 +93,6 @@ export const pruningMethods: Readonly<Record<PruningMethodName, (options: BlockO
   'obs-diagonal': ({ blockSize: _, ...options }: BlockOptions) => obsDiagonal(options),
   woodfisher,
   mfac: mfacPruning,
+  'exact-obs': layerwise(exactObsPruning),
+  sparsegpt: layerwise(sparseGptPruning),
 };

@@ -29,12 +29,10 @@ export function parsePattern(text: string): Pattern {
 export const patternText = (p: Pattern): string =>
   p.kind === 'n:m' ? `${p.keep}:${p.of}` : p.kind === 'block' ? `${p.rows}x${p.columns}` : p.kind;
 
-/** Groups with what bounds their choice. */
+/** Groups with the layer of each. */
 export interface Candidates extends Groups {
   /** the layer of each group */
   readonly layer: Int32Array;
-  /** groups of one cell; of each at most `most[cell]` may go. null: no such bound */
-  readonly cells: { readonly of: Int32Array; readonly most: Int32Array } | null;
 }
 
 /** All groups, layer after layer. Throws InputError that names the layers whose shapes a pattern does not divide. */

@@ -59,7 +59,7 @@ function obs(F: Matrix, w: Float64Array, S: number[]): { delta: number[]; cost: 
 const groupsOf = (sets: number[][]): Groups => {
   const starts = [0];
   for (const s of sets) starts.push((starts.at(-1) as number) + s.length);
-  return { count: sets.length, starts: Int32Array.from(starts), members: Int32Array.from(sets.flat()) };
+  return { count: sets.length, starts: Int32Array.from(starts), members: Int32Array.from(sets.flat()), cells: null };
 };
 const singles = Array.from({ length: d }, (_, j) => [j]);
 const close = (a: ArrayLike<number>, b: ArrayLike<number>, tolerance: number): void => {

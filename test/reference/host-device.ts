@@ -159,6 +159,16 @@ export class HostNativeDevice implements NativeDevice {
     return this.sparseSelect();
   }
 
+  invert(): never {
+    throw coded('INVALID_ARGUMENT', 'the reference device has no layers');
+  }
+  eliminate(): never {
+    return this.invert();
+  }
+  sweep(): never {
+    return this.invert();
+  }
+
   random(
     dtype: FloatDType,
     length: number,

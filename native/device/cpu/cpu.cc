@@ -13,6 +13,7 @@
 #include "kernels/dot/dot.h"
 #include "kernels/gather/gather.h"
 #include "kernels/krylov/krylov.h"
+#include "kernels/layerwise/layerwise.h"
 #include "kernels/map/map.h"
 #include "kernels/move/move.h"
 #include "kernels/random/random.h"
@@ -56,6 +57,7 @@ const KernelTable& cpu_kernel_table() {
       cpu::arg_reduce, cpu::cumsum, cpu::argsort,
       cpu::gram, cpu::combine, cpu::round_bfloat16, cpu::orthogonalize,
       cpu::sparse_select, cpu::sparse_copy, cpu::sparse_gram, cpu::sparse_combine, cpu::random,
+      cpu::invert, cpu::eliminate, cpu::sweep,
   };
   return table;
 }

@@ -17,6 +17,7 @@ const KernelTable& kernel_table() {
       gram, combine, round_bfloat16, orthogonalize,
       nullptr, nullptr, nullptr, nullptr,  // sparse rows
       random,
+      nullptr, nullptr, nullptr,  // layers: small, and serial in many steps
   };
   return table;
 }

@@ -7,6 +7,7 @@ import { eigs } from './eigs.js';
 import { info } from './info.js';
 import { product } from './product.js';
 import { prune } from './prune.js';
+import { quantize } from './quantize.js';
 import { spectrum } from './spectrum.js';
 import { trace } from './trace.js';
 import { train } from './train.js';
@@ -20,6 +21,7 @@ export const commands: readonly CommandModule[] = [
   diag,
   train,
   prune,
+  quantize,
   bench,
   doctor,
 ];
