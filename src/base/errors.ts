@@ -90,6 +90,11 @@ export class InterruptedError extends HessiaError {
   }
 }
 
+/** Throws InterruptedError once the signal has been aborted. */
+export function checkInterrupted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new InterruptedError('interrupted', { cause: signal.reason });
+}
+
 /** A fault of this package. Please report it. */
 export class InternalError extends HessiaError {
   constructor(message: string, options?: ErrorOptions) {

@@ -4,7 +4,7 @@
  * makes it, would otherwise give products of several functions at once.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { InputError } from '../base/errors.js';
+import { checkInterrupted, InputError } from '../base/errors.js';
 import { elementCount, type NdArray, toBytes } from '../base/ndarray.js';
 import type { Batch, DataDType, Dataset } from './dataset.js';
 
@@ -49,11 +49,14 @@ export class DataSurvey {
 }
 
 /** SHA-256 of names, types, shapes and values as batches give them; the same for any file format. Reads all data once. */
-export async function dataFingerprint(data: Dataset): Promise<string> {
+export async function dataFingerprint(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<string> {
   const survey = new DataSurvey(data);
   const values = [...data.inputs.values()].reduce((sum, { sampleShape }) => sum + elementCount(sampleShape), 0);
   const size = Math.max(1, Math.floor(2 ** 20 / values));
-  for await (const { batch, start } of batchesOf(data, data.samples, size)) survey.add(batch, start);
+  for await (const { batch, start } of batchesOf(data, data.samples, size)) {
+    checkInterrupted(options.signal);
+    survey.add(batch, start);
+  }
   return survey.fingerprint;
 }
 

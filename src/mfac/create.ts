@@ -18,7 +18,6 @@ export interface MfacOptions extends CurvatureOptions {
   readonly damping?: Damping | undefined;
   /** n in F = λI + GᵀG/n. Default m */
   readonly divisor?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -10,14 +10,13 @@
  * k samples share the parameters and run as one program (3f·k flops), with as many at once as memory allows.
  */
 import { cached } from '../base/cached.js';
-import { InputError, ShapeError } from '../base/errors.js';
+import { checkInterrupted, InputError, ShapeError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import type { LoadedProgram } from '../device/program.js';
 import { type Node, ops } from '../graph/index.js';
 import { type BatchGraph, batchGraph } from '../model/batch-graph.js';
 import type { Execution } from '../model/execution.js';
 import { attachSamples, mustHaveSamples, runSamples, samplesAtOnce } from '../model/sample-batch.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import { bytesPerElement } from '../program/format.js';
 import { gradient } from '../transform/jvp.js';
 import { compileSampleGradients } from './sample-program.js';

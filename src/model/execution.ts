@@ -37,6 +37,8 @@ export interface ExecutionOptions {
   readonly parameters?: Block | undefined;
   /** of dropout in training mode. Default 0 */
   readonly seed?: number | undefined;
+  /** stops the first pass over the data */
+  readonly signal?: AbortSignal | undefined;
   /** bytes of batches to keep on the device; the rest is read again for each pass */
   readonly dataBudget?: number | undefined;
 }
@@ -80,7 +82,7 @@ export class Execution {
   }
 
   static async create(objective: Objective, options: ExecutionOptions): Promise<Execution> {
-    const survey = await objective.survey();
+    const survey = await objective.survey(options.signal);
     const parameters = options.parameters ?? (await uploaded(objective, options.device, options.dtype));
     const execution = new Execution(objective, options, survey, parameters);
     try {

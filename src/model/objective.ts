@@ -3,7 +3,7 @@
  * does not depend on a device: which parameters, which samples, how they fall into batches, and what weighs what.
  */
 import { toFloat64, toInt32 } from '../base/convert.js';
-import { InputError, InternalError, ShapeError } from '../base/errors.js';
+import { checkInterrupted, InputError, InternalError, ShapeError } from '../base/errors.js';
 import { selectByGlobs } from '../base/glob.js';
 import type { NdArray } from '../base/ndarray.js';
 import type { ArraySpec, Batch, Dataset } from '../data/dataset.js';
@@ -225,16 +225,17 @@ export class Objective {
     return { ...f, ridge, loss: ops.add(f.loss, ops.mul(0.5, ops.mul(ridge, squares))) };
   }
 
-  /** One pass over the data, whoever asks first. Refuses bad targets. */
-  survey(): Promise<Survey> {
-    this.#survey ??= this.#look();
+  /** One pass over the data, whoever asks first, whose signal stops it. Refuses bad targets. */
+  survey(signal?: AbortSignal): Promise<Survey> {
+    this.#survey ??= this.#look(signal);
     return this.#survey;
   }
-  async #look(): Promise<Survey> {
+  async #look(signal: AbortSignal | undefined): Promise<Survey> {
     const counts = new Float64Array(this.samples).fill(1);
     const data = new DataSurvey(this.data, this.samples);
     const count = this.loss.target === null ? undefined : this.#counter();
     for await (const { batch, start } of batchesOf(this.data, this.samples, this.batchSize)) {
+      checkInterrupted(signal);
       data.add(batch, start);
       count?.(batch, counts, start);
     }

@@ -30,6 +30,8 @@ export interface CurvatureOptions extends ParameterChoice {
   readonly seed?: number | undefined;
   /** labels drawn per position ('fisher'); default 1 */
   readonly fisherSamples?: number | undefined;
+  /** stops the first pass over the data, with which everything begins, and what else is computed before there is a result */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Bytes to stay within: as given, or 70 % of what the machine has free now. */
@@ -62,6 +64,7 @@ export function execute(
     dtype,
     labels,
     seed: options.seed,
+    signal: options.signal,
     dataBudget: 0.2 * budget,
   });
 }
@@ -115,7 +118,7 @@ export const empiricalFisher = (f: MeanLoss, options?: CurvatureOptions): Promis
 /** The mean loss and its gradient, in float64 numbers whatever the dtype; by parameter name and as one vector. */
 export async function lossAndGradient(
   f: MeanLoss,
-  options: CurvatureOptions & { signal?: AbortSignal | undefined } = {},
+  options: CurvatureOptions = {},
 ): Promise<{ loss: number; gradient: Float64Array; norm: number }> {
   const execution = await execute(f, options);
   try {

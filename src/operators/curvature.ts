@@ -9,7 +9,7 @@
  * computes both in lockstep, which needs less memory than keeping them for a moment.
  */
 import { cached } from '../base/cached.js';
-import { OutOfMemoryError } from '../base/errors.js';
+import { checkInterrupted, OutOfMemoryError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 import type { Block } from '../device/block.js';
 import type { NativeBuffer } from '../device/native.js';
@@ -18,7 +18,7 @@ import type { Execution } from '../model/execution.js';
 import { bytesPerElement } from '../program/format.js';
 import type { CompiledProgram } from '../transform/compile.js';
 import type { ApplyOptions } from './linear-operator.js';
-import { checkInterrupted, OperatorBase } from './linear-operator.js';
+import { OperatorBase } from './linear-operator.js';
 import type { CurvatureName, Linearised } from './linearised.js';
 import { compilePrimal, compileTangent, linearise } from './linearised.js';
 

@@ -1,8 +1,8 @@
 /** Operators as matrices and as plain functions: for small problems, for checking, and for other libraries. */
 import { Matrix } from 'ml-matrix';
-import { InputError } from '../base/errors.js';
+import { checkInterrupted, InputError } from '../base/errors.js';
 import type { FloatArray } from '../device/block.js';
-import { type ApplyOptions, checkInterrupted, type LinearOperator } from './linear-operator.js';
+import type { ApplyOptions, LinearOperator } from './linear-operator.js';
 
 /** Options of `dense`. */
 export interface DenseOptions extends ApplyOptions {

@@ -11,7 +11,7 @@
  *
  * Inputs are those of floating point, one after another in the model's order, each over all samples.
  */
-import { InputError } from '../base/errors.js';
+import { checkInterrupted, InputError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import type { Node } from '../graph/index.js';
 import { ops } from '../graph/index.js';
@@ -138,11 +138,12 @@ class OuterProduct extends OperatorBase {
 }
 
 /** ḡ = (1/N) Σₙ ∇ℓₙ as one vector */
-async function meanSampleGradient(execution: Execution): Promise<Block> {
+async function meanSampleGradient(execution: Execution, signal: AbortSignal | undefined): Promise<Block> {
   const { device, dtype, objective } = execution;
   const g = device.block(dtype, objective.dimension, 1);
   g.zero();
   for (let b = 0; b < objective.batches; b++) {
+    checkInterrupted(signal);
     await execution.withData(b, async (data) => {
       const f = execution.graph(b);
       if (!f.target)
@@ -159,7 +160,7 @@ async function meanSampleGradient(execution: Execution): Promise<Block> {
       );
       const attached = execution.attachments(program, data);
       attached.set('results', { buffer: g.buffer, byteOffset: g.byteOffset });
-      program.run(attached, undefined);
+      program.run(attached, signal);
     });
   }
   return g;
@@ -169,7 +170,7 @@ async function meanSampleGradient(execution: Execution): Promise<Block> {
 export async function gradientCovariance(f: MeanLoss, options: CurvatureOptions = {}): Promise<LinearOperator> {
   const fisher = await empiricalFisher(f, options);
   try {
-    const outer = new OuterProduct(await meanSampleGradient(fisher.execution));
+    const outer = new OuterProduct(await meanSampleGradient(fisher.execution, options.signal));
     return new Owner(sum([fisher, outer], [1, -1]), [outer, fisher], fisher.scaling);
   } catch (error) {
     fisher.dispose();

@@ -2,7 +2,7 @@
  * How good a model is on data: the mean loss and, for losses of labels, the share of labels that it gets right. One
  * forward pass over the data. The sums over batches are float64.
  */
-import { ComputationError } from '../base/errors.js';
+import { ComputationError, checkInterrupted } from '../base/errors.js';
 import type { LoadedProgram } from '../device/program.js';
 import { ops } from '../graph/index.js';
 import type { BatchGraph } from '../model/batch-graph.js';
@@ -11,7 +11,6 @@ import type { MeanLoss } from '../model/mean-loss.js';
 import { bytesPerElement } from '../program/format.js';
 import type { OutputPlacement } from '../transform/compile.js';
 import { type CurvatureOptions, execute } from './create.js';
-import { checkInterrupted } from './linear-operator.js';
 
 /** What `evaluate` gives. */
 export interface Evaluation {
@@ -84,13 +83,10 @@ export class Evaluator {
 }
 
 /** The mean loss and accuracy of a model over data, at the model's own parameters. Throws as operators do. */
-export async function evaluate(
-  f: MeanLoss,
-  { signal, ...options }: CurvatureOptions & { readonly signal?: AbortSignal | undefined } = {},
-): Promise<Evaluation> {
+export async function evaluate(f: MeanLoss, options: CurvatureOptions = {}): Promise<Evaluation> {
   const execution = await execute(f, options);
   try {
-    return await new Evaluator(execution).evaluate(signal);
+    return await new Evaluator(execution).evaluate(options.signal);
   } finally {
     execution.dispose();
   }

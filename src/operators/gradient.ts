@@ -1,5 +1,5 @@
 /** The mean loss and its gradient, ∇L = Σ over batches of the transpose of the linearised loss: 3 forward passes. */
-import { ComputationError, InternalError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InternalError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import type { LoadedProgram } from '../device/program.js';
 import type { Node } from '../graph/index.js';
@@ -8,7 +8,6 @@ import type { Execution } from '../model/execution.js';
 import { bytesPerElement } from '../program/format.js';
 import type { OutputPlacement } from '../transform/compile.js';
 import { gradient } from '../transform/jvp.js';
-import { checkInterrupted } from './linear-operator.js';
 
 /** The mean loss and its gradient at an execution's parameters. */
 export interface GradientResult {

@@ -2,7 +2,7 @@
  * What a curvature matrix is to everything that uses one: something that multiplies blocks of vectors.
  * Solvers know this interface and nothing else of an operator.
  */
-import { InputError, InternalError, InterruptedError, ShapeError } from '../base/errors.js';
+import { checkInterrupted, InputError, InternalError, ShapeError } from '../base/errors.js';
 import { Block, type FloatArray } from '../device/block.js';
 import type { Device } from '../device/device.js';
 import type { FloatDType } from '../program/format.js';
@@ -214,11 +214,6 @@ export abstract class OperatorBase implements LinearOperator {
     }
     if (!block.contiguous) throw new InternalError(`${role} must be a contiguous block`);
   }
-}
-
-/** Throws InterruptedError once the signal has been aborted. */
-export function checkInterrupted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw new InterruptedError('interrupted', { cause: signal.reason });
 }
 
 /** Do two contiguous blocks share elements? */

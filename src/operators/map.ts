@@ -9,7 +9,7 @@
  * map is taken at are computed again with every block of vectors, so memory holds one batch of a block at a time.
  */
 import { cached } from '../base/cached.js';
-import { InputError, OutOfMemoryError } from '../base/errors.js';
+import { checkInterrupted, InputError, OutOfMemoryError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 import type { Block } from '../device/block.js';
 import type { LoadedProgram } from '../device/program.js';
@@ -21,7 +21,7 @@ import { batch } from '../transform/batch.js';
 import { type CompiledProgram, compile, type OutputPlacement, type Placement } from '../transform/compile.js';
 import { tangentInputs } from '../transform/jvp.js';
 import { contiguousStrides } from '../transform/views.js';
-import { type ApplyOptions, checkInterrupted, OperatorBase } from './linear-operator.js';
+import { type ApplyOptions, OperatorBase } from './linear-operator.js';
 
 export type SpaceName = 'parameters' | 'inputs' | 'outputs';
 

@@ -11,7 +11,7 @@
  * running ← momentum·running + (1 − momentum)·batch. Dropout draws anew at every step.
  */
 import { cached } from '../base/cached.js';
-import { ComputationError, InputError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InputError } from '../base/errors.js';
 import type { Batch } from '../data/dataset.js';
 import { gather } from '../data/gather.js';
 import { runs } from '../data/source.js';
@@ -28,7 +28,6 @@ import { bytesPerElement } from '../program/format.js';
 import type { OutputPlacement } from '../transform/compile.js';
 import { gradient } from '../transform/jvp.js';
 import { type CurvatureOptions, execute } from './create.js';
-import { checkInterrupted } from './linear-operator.js';
 
 /** Options of one step. */
 export interface StepOptions {

@@ -7,12 +7,13 @@
  * With b = 1 it is the diagonal (OBD; LeCun et al. 1989). Memory 8db bytes and a chunk of gradients; 2dmb flops to make,
  * db²/6 multiply-adds to score or update, block by block on the host.
  */
+
 import { cached } from '../base/cached.js';
+import { checkInterrupted } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import { type Attachment, LoadedProgram } from '../device/program.js';
 import { Graph, ops } from '../graph/index.js';
 import { checkDamping, type Damping, dampingOf } from '../mfac/damping.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import { bytesPerElement } from '../program/format.js';
 import { compile } from '../transform/compile.js';
 import { type GradientSource, nothingToScore } from './gradients.js';

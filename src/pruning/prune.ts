@@ -2,13 +2,12 @@
  * Pruning: choose weights by a method's scores, remove them, let the others make up for it; in geometric steps with the
  * scores computed anew, and in a gradual run with training under the mask after each of several events.
  */
-import { InputError } from '../base/errors.js';
+import { checkInterrupted, InputError } from '../base/errors.js';
 import type { NdArray } from '../base/ndarray.js';
 import type { MeanLoss } from '../model/mean-loss.js';
 import { parameterArrays, withParameters } from '../model/with-parameters.js';
 import type { CurvatureOptions } from '../operators/create.js';
 import { type Evaluation, evaluate } from '../operators/evaluation.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import type { AlgorithmFactory } from '../training/algorithm.js';
 import { train } from '../training/train.js';
 import { dimensionOf, type PrunedLayer, prunedLayers } from './layers.js';

@@ -9,12 +9,11 @@
  * The summed updates of single weights that the paper's pruner takes are another step, with a larger ½δᵀFδ.
  * Cost: diagonal 2dm² flops in float64, update dm². Memory 2dm elements.
  */
-import { ComputationError } from '../base/errors.js';
+import { ComputationError, checkInterrupted } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import { Cholesky } from '../mfac/cholesky.js';
 import { checkDamping, type Damping, dampingOf, factorDamped } from '../mfac/damping.js';
 import { StaticFisher } from '../mfac/static.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import { type GradientSource, nothingToScore } from './gradients.js';
 import { dimensionOf, layerOfEach } from './layers.js';
 import { Mask } from './mask.js';

@@ -9,9 +9,9 @@
  * is measured against the whole basis while the product is made orthogonal to it.
  */
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import { ComputationError, InputError, InternalError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InputError, InternalError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
-import { checkInterrupted, type LinearOperator } from '../operators/linear-operator.js';
+import type { LinearOperator } from '../operators/linear-operator.js';
 import { unitRoundoff } from './checks.js';
 
 export interface RitzPairs {

@@ -11,9 +11,9 @@
  * 5. One whose true residual does not change any more, or is twice the recurrence's and has not halved since that
  *    was so before, has met rounding error and stops.
  */
-import { ComputationError, InputError, ShapeError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InputError, ShapeError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
-import { checkInterrupted, type LinearOperator } from '../operators/linear-operator.js';
+import type { LinearOperator } from '../operators/linear-operator.js';
 import { mustBeCount, mustBePositive, mustBeSymmetric } from './checks.js';
 import type { RunOptions } from './progress.js';
 

@@ -1,7 +1,7 @@
 /** Estimates of the diagonal of an operator, with a standard error for every entry. */
-import { ComputationError, InputError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InputError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
-import { checkInterrupted, type LinearOperator } from '../operators/linear-operator.js';
+import type { LinearOperator } from '../operators/linear-operator.js';
 import { mustBeCount, mustBeSquare } from './checks.js';
 import { blockSize, drawn, inBlocks, type Sampling } from './hutchinson.js';
 import { leaveOneOut, type Sketch, sketch } from './leave-one-out.js';

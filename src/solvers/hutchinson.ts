@@ -1,7 +1,7 @@
 /** Samples zᵀAz with random z, of A or of what a subspace leaves of it. */
-import { ComputationError, InputError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InputError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
-import { checkInterrupted, type LinearOperator } from '../operators/linear-operator.js';
+import type { LinearOperator } from '../operators/linear-operator.js';
 import { bytesPerElement } from '../program/format.js';
 import { mustBeCount, unitRoundoff } from './checks.js';
 import type { RunOptions } from './progress.js';

@@ -12,9 +12,9 @@
  * When β vanishes, V spans an invariant subspace. The run goes on, with coupling 0, from a random vector
  * orthogonal to V: quadrature is not changed (its weights there are 0), further eigenvalues are found.
  */
-import { ComputationError, InputError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InputError } from '../base/errors.js';
 import type { Block, Orthogonalization } from '../device/block.js';
-import { checkInterrupted, type LinearOperator } from '../operators/linear-operator.js';
+import type { LinearOperator } from '../operators/linear-operator.js';
 import { mustBeSymmetric, unitRoundoff } from './checks.js';
 
 /** One start vector's T, and what follows it. */

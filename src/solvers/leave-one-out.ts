@@ -3,9 +3,9 @@
  * block Ω, its image Y = A Ω = Q R, Z = A Q (or Aᵀ Q), and the unit vectors s_i along the columns of R⁻ᵀ: the
  * basis without vector i spans what Q (I − s_i s_iᵀ) does.
  */
-import { ComputationError } from '../base/errors.js';
+import { ComputationError, checkInterrupted } from '../base/errors.js';
 import type { Block } from '../device/block.js';
-import { checkInterrupted, type LinearOperator } from '../operators/linear-operator.js';
+import type { LinearOperator } from '../operators/linear-operator.js';
 import { drawn, inBlocks, orthonormalise, type Sampling } from './hutchinson.js';
 
 export interface Sketch {

@@ -9,7 +9,7 @@
  * flops a tap.
  */
 import { cached } from '../base/cached.js';
-import { InputError } from '../base/errors.js';
+import { checkInterrupted, InputError } from '../base/errors.js';
 import type { Block } from '../device/block.js';
 import type { LoadedProgram } from '../device/program.js';
 import { type Node, ops, sizeOf } from '../graph/index.js';
@@ -26,7 +26,6 @@ import {
   stackSamples,
 } from '../model/sample-batch.js';
 import { type CurvatureOptions, execute, memoryBudget } from '../operators/create.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import { type CotangentOptions, outputCotangent } from '../operators/metric.js';
 import { bytesPerElement } from '../program/format.js';
 import { type CompiledProgram, compile, type OutputPlacement } from '../transform/compile.js';

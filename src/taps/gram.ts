@@ -4,14 +4,13 @@
  * again for every pair.
  */
 import { cached } from '../base/cached.js';
-import { ComputationError, OutOfMemoryError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, OutOfMemoryError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 import type { NativeBuffer } from '../device/native.js';
 import type { LoadedProgram } from '../device/program.js';
 import { Graph, type Node, ops, sizeOf } from '../graph/index.js';
 import type { Execution } from '../model/execution.js';
 import { attachSamples, type SampleGroup, sampleGroups, samplesAtOnce, stackSamples } from '../model/sample-batch.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import { bytesPerElement } from '../program/format.js';
 import { type CompiledProgram, compile, type OutputPlacement, type Placement } from '../transform/compile.js';
 import { align } from '../transform/plan.js';

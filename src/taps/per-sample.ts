@@ -12,7 +12,6 @@ import { bytesPerElement } from '../program/format.js';
 export interface PerSampleGradientsOptions extends Omit<CurvatureOptions, 'block' | 'seed' | 'fisherSamples'> {
   /** samples in a block; 'all': one block. Default: as many as a quarter of the memory holds */
   readonly chunk?: number | 'all' | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 /** Gradients of consecutive samples. */
 export interface SampleGradientBlock {

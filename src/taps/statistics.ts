@@ -12,7 +12,7 @@
  * small against mean², it keeps that much less of the dtype's accuracy.
  */
 import { cached } from '../base/cached.js';
-import { ComputationError, InputError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InputError } from '../base/errors.js';
 import type { NativeBuffer } from '../device/native.js';
 import type { LoadedProgram } from '../device/program.js';
 import { type FloatDType, type Node, ops } from '../graph/index.js';
@@ -21,7 +21,6 @@ import type { Execution } from '../model/execution.js';
 import type { MeanLoss } from '../model/mean-loss.js';
 import { attachSamples, mustHaveSamples, runSamples, samplesAtOnce, stackSamples } from '../model/sample-batch.js';
 import { type CurvatureOptions, execute, memoryBudget } from '../operators/create.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import { outputCotangent } from '../operators/metric.js';
 import { bytesPerElement } from '../program/format.js';
 import { type CompiledProgram, compile, type OutputPlacement } from '../transform/compile.js';
@@ -40,7 +39,6 @@ export interface GradientStatisticsOptions extends Omit<CurvatureOptions, 'block
   readonly gram?: boolean | undefined;
   /** samples at once, whatever the memory */
   readonly group?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 /** What `gradientStatistics` gives: statistics over samples of ∇ℓₙ. */
 export interface GradientStatistics {

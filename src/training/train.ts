@@ -3,11 +3,10 @@
  * on test data after each epoch. Deterministic: the same options give the same bits, in one run or resumed from any of
  * its checkpoints.
  */
-import { ComputationError, InputError } from '../base/errors.js';
+import { ComputationError, checkInterrupted, InputError } from '../base/errors.js';
 import { shuffled } from '../data/shuffle.js';
 import type { MeanLoss } from '../model/mean-loss.js';
 import type { CurvatureOptions } from '../operators/create.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import { testedAt } from '../operators/tested.js';
 import { TrainingStep } from '../operators/training-step.js';
 import type { AlgorithmFactory } from './algorithm.js';
@@ -54,7 +53,6 @@ export interface TrainOptions extends Omit<CurvatureOptions, 'block' | 'fisherSa
   readonly statistics?: Readonly<Record<string, ArrayLike<number>>> | undefined;
   /** read at the start where it exists, written after every epoch */
   readonly checkpoint?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
   /** all epochs so far, the newest last */
   readonly onEpoch?: ((epochs: readonly EpochMetrics[]) => void | Promise<void>) | undefined;
   /** after every update */

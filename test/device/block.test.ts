@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  checkInterrupted,
   InputError,
   InternalError,
   InterruptedError,
@@ -9,7 +10,6 @@ import {
 } from '../../src/base/errors.js';
 import { Device } from '../../src/device/device.js';
 import { cudaInfo, type DeviceName, openDevice } from '../../src/device/open.js';
-import { checkInterrupted } from '../../src/operators/linear-operator.js';
 import { devices } from '../reference/devices.js';
 import { HostNativeDevice } from '../reference/host-device.js';
 import { distance, normals } from '../reference/matrices.js';

@@ -1,9 +1,10 @@
 /** Data that do not fit the budget: read ahead, in bounded memory, with the bits of data in memory; and read twice the same. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { InputError } from '../../src/base/errors.js';
+import { InputError, InterruptedError } from '../../src/base/errors.js';
 import {
   type Batch,
   type Dataset,
+  dataFingerprint,
   datasetFromArrays,
   datasetFromIterable,
   type NdArray,
@@ -15,6 +16,7 @@ import { meanLoss } from '../../src/model/mean-loss.js';
 import { Objective } from '../../src/model/objective.js';
 import { curvature } from '../../src/operators/create.js';
 import type { CurvatureOperator } from '../../src/operators/curvature.js';
+import { gradientCovariance } from '../../src/operators/derivatives.js';
 import { GradientEvaluator } from '../../src/operators/gradient.js';
 import { normals } from '../reference/matrices.js';
 import { tanhNetwork } from '../reference/models.js';
@@ -194,4 +196,26 @@ describe('data that differ between two readings', () => {
     // and the first batch once more, to see whether its samples influence one another
     expect(reads).toBe(2 * batches + 1);
   });
+});
+
+test('a signal stops the first pass over the data', async () => {
+  const stop = new AbortController();
+  let reads = 0;
+  const watched: Dataset = {
+    ...whole,
+    samples,
+    inputs: whole.inputs,
+    target: whole.target!,
+    batch: (start, count) => {
+      if (++reads === 3) stop.abort();
+      return whole.batch(start, count);
+    },
+    dispose: () => whole.dispose(),
+    [Symbol.asyncDispose]: () => whole.dispose(),
+  };
+  const { signal } = stop;
+  await expect(curvature('hessian', f(watched), { ...small, signal })).rejects.toThrow(InterruptedError);
+  expect(reads).toBeLessThanOrEqual(4); // one is read ahead
+  await expect(gradientCovariance(f(watched), { ...small, signal })).rejects.toThrow(InterruptedError);
+  await expect(dataFingerprint(whole, { signal })).rejects.toThrow(InterruptedError);
 });
