@@ -101,11 +101,11 @@ async function cnnPart() {
       record(results, { how: steps === 1 ? 'one-shot' : `${steps} steps`, wanted: Math.round(1e3 * r.sparsity) / 1e3 }, r);
   // three events, an epoch over a tenth of the training data after each
   const tuned = meanLoss(model, crossEntropy(), trainData, { samples: 6000, batchSize: 64 });
-  const fineTuning = { epochs: 1, algorithm: onHost(optimizers.sgd({ learningRate: 0.02, momentum: 0.9 })) };
+  const fineTuning = { epochs: 1, algorithm: onHost(optimizers.adam({ learningRate: 1e-3 })) };
   const wanted = [0.95, 0.98];
   for (const name of ['magnitude', 'woodfisher'])
     for (const [i, r] of (
-      await prune(tuned, { device, method: pruningMethods[name](name === 'mfac' ? stored : explicit), sparsity: wanted, steps: name === 'magnitude' ? 1 : 4, events: 3, fineTuning, test })
+      await prune(tuned, { device, method: pruningMethods[name](name === 'mfac' ? stored : explicit), sparsity: wanted, steps: 2, events: 3, fineTuning, test })
     ).entries())
       record(results, { how: 'gradual', wanted: wanted[i] }, r);
   table('examples/cnn.onnx, test accuracy in %', results);
