@@ -3,7 +3,7 @@
  * moments of its inputs are taken with all layers before it quantised already, so that it makes up for their errors, too.
  * Costs a forward pass over the calibration data for each layer, besides what the method costs.
  */
-import { InputError } from '../base/errors.js';
+import { checkInterrupted, InputError } from '../base/errors.js';
 import type { NdArray } from '../base/ndarray.js';
 import type { Device } from '../device/device.js';
 import { openDevice } from '../device/open.js';
@@ -11,7 +11,6 @@ import type { MeanLoss } from '../model/mean-loss.js';
 import { parameterArrays, withParameters } from '../model/with-parameters.js';
 import type { CurvatureOptions } from '../operators/create.js';
 import { type Evaluation, evaluate } from '../operators/evaluation.js';
-import { checkInterrupted } from '../operators/linear-operator.js';
 import { obq } from '../pruning/layerwise/exact-obs.js';
 import { codes, type GridOptions, gridRange } from '../pruning/layerwise/grid.js';
 import { type Layer, layerHessian, withoutDead } from '../pruning/layerwise/layer.js';

@@ -6,9 +6,8 @@
  * is less than one before it, are merged over the rows, and each row is stopped where the merged count says.
  * Cost: rows·columns³/6 multiply-adds, once for the traces and at most once more for the weights.
  */
-import { InputError } from '../../base/errors.js';
+import { checkInterrupted, InputError } from '../../base/errors.js';
 import type { Block } from '../../device/block.js';
-import { checkInterrupted } from '../../operators/linear-operator.js';
 import { DeviceGrid, type Grid, type GridOptions } from './grid.js';
 import { inverted, type Layer, type LayerResult, upload } from './layer.js';
 import { checkPattern, type QuantizedLayer } from './sweep.js';
