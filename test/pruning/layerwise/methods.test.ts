@@ -51,6 +51,20 @@ describe('exact-obs', () => {
   });
 });
 
+test('exact-obs in a convolution: the best there is for what went, in the order of its channels and window', async () => {
+  const f = cnn();
+  const method = pruningMethods['exact-obs']({ damping: 1e-3 });
+  const [result] = await prune(f, { method, pattern: '2:4', parameters: ['conv2'], dtype: 'float64' });
+  const n = 36; // [8, 4, 3, 3] as it is stored
+  const h = await hessianOf(f, 'conv2', 1e-3);
+  const before = f.model.parameters.find((p) => p.name === 'conv2')!.values();
+  for (let r = 0; r < 8; r++) {
+    const fixed = new Map(row(result!.masks.conv2!, n, r).flatMap((k, j) => (k ? [] : [[j, 0] as const])));
+    const want = best(h, n, row(before, n, r), fixed);
+    expect(largestDifference(row(result!.values.conv2!, n, r), want)).toBeLessThanOrEqual(1e-10);
+  }
+});
+
 test.each(['exact-obs', 'sparsegpt'] as const)('2:4 of input channels holds in a convolution, by %s', async (name) => {
   const f = cnn();
   const [result] = await prune(f, { method: pruningMethods[name]({}), pattern: '2:4', parameters: ['conv2', 'fc'] });

@@ -74,17 +74,18 @@ describe('GPTQ', () => {
       expect(largestDifference(row(weights, n, r), fixedOrder(own, r, order, round))).toBe(0);
     }
   });
-  test('a later group has the scale of what its weights have become', async () => {
-    const layer = layerOf(2, 256, 14);
-    const { weights, grid } = await gptq(layer, { bits: 2, group: 128, symmetric: true });
+  test.each([128, 96])('a later group of %s has the scale of what its weights have become', async (group) => {
+    const n = 2 * group;
+    const layer = layerOf(2, n, 14);
+    const { weights, grid } = await gptq(layer, { bits: 2, group, symmetric: true });
     for (let r = 0; r < 2; r++) {
-      const w = row(layer.weights, 256, r);
+      const w = row(layer.weights, n, r);
       const fixed = new Map(
-        row(weights, 256, r)
-          .slice(0, 128)
+        row(weights, n, r)
+          .slice(0, group)
           .map((x, j) => [j, x] as const),
       );
-      const now = best(layer.hessian, 256, w, fixed).slice(128);
+      const now = best(layer.hessian, n, w, fixed).slice(group);
       const want = (2 * Math.max(...now.map(Math.abs))) / 3;
       expect(relative(grid.scales[2 * r + 1]!, want)).toBeLessThanOrEqual(1e-7);
     }
