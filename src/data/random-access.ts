@@ -1,26 +1,38 @@
 /** A file read at any position. */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { close, closeSync, fstat, open, read, stat } from 'node:fs';
+import { promisify } from 'node:util';
 import { fileError, InputError, OutOfMemoryError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 
 const chunkBytes = 2 ** 20;
 
+const [openFile, closeFile, readFile] = [promisify(open), promisify(close), promisify(read)];
+const [statFile, statOpen] = [promisify(stat), promisify(fstat)];
+/** Closes what was never closed. Not left to FileHandle, which warns of it and will throw one day. */
+const forgotten = new FinalizationRegistry<number>((descriptor) => closeSync(descriptor));
+
 export class RandomAccessFile {
+  /** undefined when it has been closed */
+  #descriptor: number | undefined;
+
   private constructor(
     /** as the user gave it, for messages */
     readonly path: string,
     /** bytes, when it was opened */
     readonly size: number,
-    private readonly handle: FileHandle,
-  ) {}
+    descriptor: number,
+  ) {
+    this.#descriptor = descriptor;
+    forgotten.register(this, descriptor, this);
+  }
 
   /** Throws InputError for what is not a readable, regular file. */
   static async open(path: string): Promise<RandomAccessFile> {
     try {
       // Before opening: to open a named pipe would wait for a writer.
-      if (!(await stat(path)).isFile()) throw new InputError(`cannot read ${path}: it is not a file`);
-      const handle = await open(path, 'r');
-      return new RandomAccessFile(path, (await handle.stat()).size, handle);
+      if (!(await statFile(path)).isFile()) throw new InputError(`cannot read ${path}: it is not a file`);
+      const descriptor = await openFile(path, 'r');
+      return new RandomAccessFile(path, (await statOpen(descriptor)).size, descriptor);
     } catch (error) {
       throw fileError('read', path, error);
     }
@@ -33,12 +45,15 @@ export class RandomAccessFile {
         `${this.path} is truncated: bytes ${offset} to ${offset + length} are needed, it has ${this.size}`,
       );
     }
+    if (this.#descriptor === undefined) throw new InputError(`${this.path} has been closed: its data set was disposed`);
     const bytes = allocateBytes(length, this.path);
     for (let done = 0; done < length; ) {
       const count = Math.min(length - done, 0x4000_0000);
-      const { bytesRead } = await this.handle.read(bytes, done, count, offset + done).catch((error: unknown) => {
-        throw fileError('read', this.path, error);
-      });
+      const { bytesRead } = await readFile(this.#descriptor, bytes, done, count, offset + done).catch(
+        (error: unknown) => {
+          throw fileError('read', this.path, error);
+        },
+      );
       if (bytesRead === 0) throw new InputError(`${this.path} became shorter while it was read`);
       done += bytesRead;
     }
@@ -51,7 +66,11 @@ export class RandomAccessFile {
   }
 
   async close(): Promise<void> {
-    await this.handle.close();
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined) return;
+    this.#descriptor = undefined;
+    forgotten.unregister(this);
+    await closeFile(descriptor);
   }
 }
 

@@ -66,6 +66,31 @@ describe('memory stays flat over', () => {
     const { late } = use('', `device.block('float32', 1_000_000, 2).zero();`, 4_000);
     expect(late).toBeLessThanOrEqual(2 ** 31);
   });
+  test('data sets that are forgotten are closed, without a word', () => {
+    const program = `
+      import * as hessia from 'hessia';
+      import { readdirSync } from 'node:fs';
+      import { setTimeout } from 'node:timers/promises';
+      const descriptors = () => readdirSync('/proc/self/fd').length;
+      process.on('warning', (w) => { console.error(String(w)); process.exit(1); });
+      const before = descriptors();
+      for (let i = 0; i < 50; i++) {
+        const data = await hessia.openDataset(${JSON.stringify(join(root, 'examples/fashion-mnist-test.npz'))});
+        await data.batch(0, 1);
+      }
+      const open = descriptors();
+      for (let i = 0; i < 10; i++) { gc(); await setTimeout(10); }
+      console.log(JSON.stringify([open - before, descriptors() - before]));
+    `;
+    const output = execFileSync(process.execPath, ['--expose-gc', '--input-type=module', '--eval', program], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    const [open, left] = JSON.parse(output) as [number, number];
+    expect(open).toBeGreaterThan(0);
+    // the last one may still be held by the frame of the loop
+    expect(left).toBeLessThanOrEqual(1);
+  });
   test('100,000 signals', () => {
     flat(use('', `device.withToken(new AbortController().signal, () => 0);`, 200_000));
   });
