@@ -63,7 +63,7 @@ export interface Scorer extends AsyncDisposable {
 /** A way to choose weights and to make up for them. */
 export interface PruningMethod {
   readonly name: string;
-  /** the scores do not change as weights go, so that several steps choose what one does */
+  /** several steps choose no better than one: the scores do not change as weights go, or one sweep does it all */
   readonly oneStep?: boolean | undefined;
   /** Its scores at a point; the caller disposes them. */
   open(point: PruningPoint): Promise<Scorer>;

@@ -13,7 +13,7 @@ export interface LineChart {
   readonly title: string;
   readonly xTitle: string;
   readonly yTitle: string;
-  /** at most six; the colour follows the place */
+  /** at most seven; the colour follows the place */
   readonly series: readonly Series[];
   /** a logarithmic axis of y where all values are positive and span more than two powers of ten. Default false */
   readonly mayBeLogarithmic?: boolean;

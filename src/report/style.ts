@@ -1,7 +1,7 @@
 /** Style sheets of the report and of the figure alone. */
 
-const light = `--paper:#ffffff;--soft:#f5f6f8;--rule:#e3e6eb;--ink:#1b2029;--muted:#5c6675;--accent:#2a5bd7;--band:#2a5bd733;--rough:#2a5bd71a;--mark:#c2410c;--s0:#2a5bd7;--s1:#c2410c;--s2:#15803d;--s3:#9333ea;--s4:#b45309;--s5:#0e7490`;
-const dark = `--paper:#12151b;--soft:#1a1f27;--rule:#2c333e;--ink:#e7eaf0;--muted:#98a3b3;--accent:#82a8ff;--band:#82a8ff3d;--rough:#82a8ff1f;--mark:#ff9a6b;--s0:#82a8ff;--s1:#ff9a6b;--s2:#5fd08a;--s3:#c9a2ff;--s4:#f0c04f;--s5:#63d3e6`;
+const light = `--paper:#ffffff;--soft:#f5f6f8;--rule:#e3e6eb;--ink:#1b2029;--muted:#5c6675;--accent:#2a5bd7;--band:#2a5bd733;--rough:#2a5bd71a;--mark:#c2410c;--s0:#2a5bd7;--s1:#c2410c;--s2:#15803d;--s3:#9333ea;--s4:#b45309;--s5:#0e7490;--s6:#be185d`;
+const dark = `--paper:#12151b;--soft:#1a1f27;--rule:#2c333e;--ink:#e7eaf0;--muted:#98a3b3;--accent:#82a8ff;--band:#82a8ff3d;--rough:#82a8ff1f;--mark:#ff9a6b;--s0:#82a8ff;--s1:#ff9a6b;--s2:#5fd08a;--s3:#c9a2ff;--s4:#f0c04f;--s5:#63d3e6;--s6:#ff8fc0`;
 
 /** Colours for light and dark, as custom properties of `selector`. Paper is always light. */
 export function colours(selector: string): string {
@@ -34,7 +34,7 @@ export const chartStyle = `
 
 /** colours of a chart's lines by their place, on the line, its points and its key */
 const series = Array.from(
-  { length: 6 },
+  { length: 7 },
   (_, i) =>
     `.chart path.s${i}{stroke:var(--s${i})}.chart circle.s${i}{fill:var(--s${i})}.key.s${i}{height:0;border-top:2px solid var(--s${i});vertical-align:middle}`,
 ).join('');

@@ -32,6 +32,23 @@ async function check(file: string, mask: string): Promise<number> {
 }
 
 describe('prune', () => {
+  test.each(['random', 'obs-diagonal', 'mfac', 'exact-obs', 'sparsegpt'])(
+    '%s leaves the share that was asked for',
+    async (method) => {
+      const { code, stdout, stderr } = await run(
+        ...['--method', method, '--sparsity', '0.6', '--steps', '2', '--out', at(`${method}.onnx`), '--json'],
+      );
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const d = JSON.parse(stdout) as PruningDocument;
+      expect(d.method).toBe(method);
+      // half a weight more or less; for sparsegpt half a weight in each block of 128 columns (7 and 1 of them, 64 and 32 rows …)
+      expect(Math.abs(d.sparsity - 0.6)).toBeLessThanOrEqual(method === 'sparsegpt' ? 0.5 / 640 : 0.5 / 52_544);
+      const pruned = new Set(d.layers.map((l) => l.name));
+      const weights = (await loadOnnx(at(`${method}.onnx`))).parameters.filter((p) => pruned.has(p.name));
+      const all = weights.flatMap((p) => [...p.values()]);
+      expect(all.filter((w) => w === 0).length).toBe(Math.round(d.sparsity * all.length));
+    },
+  );
   test('writes a file that does what the document says, its masks and a report', async () => {
     const { code, stdout, stderr } = await run(
       ...[
@@ -110,7 +127,7 @@ describe('prune', () => {
   test.each<[string, number, string[], RegExp]>([
     ['sparsity 1', 2, ['--sparsity', '1'], /at least 0 and below 1/],
     ['no sparsity', 2, [], /give a sparsity/],
-    ['a method that is none', 2, [...some, '--method', 'obs'], /'obs' is none of: magnitude/],
+    ['a method that is none', 2, [...some, '--method', 'obs'], /'obs' is not one of magnitude/],
     ['a pattern that does not divide', 2, [...some, '--pattern', '3x1'], /3x1 does not divide .*--freeze/],
     ['more gradients than samples', 2, [...some, '--gradients', '201'], /201 gradients .* hold 200/],
     ['no damping', 2, [...some, '--fisher-damping', '0'], /--fisher-damping/],

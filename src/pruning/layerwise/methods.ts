@@ -41,6 +41,8 @@ export const exactObsPruning = ({ damping = 1e-4 }: LayerwiseOptions = {}): Prun
 /** SparseGPT: a sweep over the columns of each layer. */
 export const sparseGptPruning = ({ damping = 0.01 }: LayerwiseOptions = {}): PruningMethod => ({
   name: 'sparsegpt',
+  // one sweep chooses and updates; a second would pass its errors on to weights that the first has removed
+  oneStep: true,
   open: (point) => LayerwiseScorer.open(point, damping, true),
 });
 
