@@ -11,7 +11,7 @@ import { loadOnnx } from '../onnx/index.js';
 import { type CurvatureOptions, curvature, memoryBudget } from '../operators/create.js';
 import type { CurvatureOperator } from '../operators/curvature.js';
 import { lossFrom } from './options/loss.js';
-import type { DataOptions, ModelOptions, OperatorOptions } from './options/shared.js';
+import type { DataOptions, ModelOptions, OperatorOptions, TestOptions } from './options/shared.js';
 
 export interface Session extends AsyncDisposable {
   readonly model: Model;
@@ -59,6 +59,20 @@ export async function openSession(path: string, options: ModelOptions & DataOpti
     await data.dispose();
     throw error;
   }
+}
+
+/** The session's loss over all of `--test`; null where that was not given. `evaluated`: where not the session's own model. */
+export async function openTest(
+  { model, loss }: Session,
+  options: DataOptions & TestOptions,
+  evaluated: Model = model,
+): Promise<(AsyncDisposable & { readonly loss: MeanLoss }) | null> {
+  if (options.test === undefined) return null;
+  const data = await openData({ ...options, data: options.test, target: options.testTarget, samples: undefined });
+  return {
+    loss: meanLoss(evaluated, loss.loss, data, { ...loss, samples: undefined }),
+    [Symbol.asyncDispose]: () => data.dispose(),
+  };
 }
 
 export function openDeviceFor({ device, threads }: Pick<ModelOptions, 'device' | 'threads'>): Device {

@@ -6,20 +6,26 @@ import type { QuantizationMethod, QuantizedLayerResult } from '../../quantizatio
 import { significant } from '../../report/numbers.js';
 import { percent } from '../../report/training.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
-import { nonNegativeNumber, repeated, wholeNumber } from '../options/parsers.js';
-import { addDataOptions, addModelOptions, type DataOptions, type ModelOptions } from '../options/shared.js';
+import { nonNegativeNumber, wholeNumber } from '../options/parsers.js';
+import {
+  addDataOptions,
+  addModelOptions,
+  addTestOptions,
+  type DataOptions,
+  type ModelOptions,
+  type TestOptions,
+} from '../options/shared.js';
 import { Lines } from '../output/lines.js';
 
 type Options = ModelOptions &
-  DataOptions & {
+  DataOptions &
+  TestOptions & {
     readonly method: QuantizationMethod;
     readonly bits: number;
     readonly group?: number;
     readonly actOrder?: true;
     readonly symmetric?: true;
     readonly damping?: number;
-    readonly test?: readonly string[];
-    readonly testTarget?: string;
     readonly out: string;
   };
 
@@ -69,10 +75,8 @@ export const quantize: CommandModule = {
           "of the mean diagonal of a layer's Hessian (default: 0.01, obq 1e-6)",
         ).argParser(nonNegativeNumber()),
       )
-      .addOption(new Option('--test <file>', 'data to measure loss and accuracy on, as --data').argParser(repeated))
-      .addOption(new Option('--test-target <file>', 'their targets, where --test does not hold them'))
       .addOption(new Option('--out <file>', 'the ONNX file to write').makeOptionMandatory());
-    addDataOptions(addModelOptions(command), 'required');
+    addTestOptions(addDataOptions(addModelOptions(command), 'required'), 'measure loss and accuracy on');
     command.addHelpText(
       'after',
       '\nExample:\n  hessia quantize cnn.onnx --data calibration.npz --samples 1024 --test test.npz --method gptq --bits 4 --out cnn-4bit.onnx',
@@ -82,45 +86,38 @@ export const quantize: CommandModule = {
     const options = values as unknown as Options;
     const { signal } = context;
     const { ensureWritable } = await import('../../base/atomic-write.js');
-    const { meanLoss } = await import('../../model/mean-loss.js');
     const { writeQuantizedOnnx } = await import('../../onnx/index.js');
     const { quantize: run } = await import('../../quantization/index.js');
-    const { openData, openSession } = await import('../session.js');
+    const { openSession, openTest } = await import('../session.js');
     await ensureWritable(options.out);
     await using session = await openSession(path as string, options);
-    const test =
-      options.test &&
-      (await openData({ ...options, data: options.test, target: options.testTarget, samples: undefined }));
-    try {
-      const { method, bits, group, symmetric = false, actOrder = false, damping } = options;
-      const result = await run(session.loss, {
-        ...session.options,
-        ...{ method, bits, group, symmetric, actOrder, damping, signal },
-        test: test && meanLoss(session.model, session.loss.loss, test, { ...session.loss, samples: undefined }),
-        onProgress: (layer, done, total) => context.progress({ stage: layer, products: done, total, unit: 'layers' }),
-      });
-      signal.throwIfAborted();
-      await writeQuantizedOnnx(path as string, result.weights, options.out);
-      const document: QuantizeDocument = {
-        schemaVersion: 1,
-        model: path as string,
-        out: options.out,
-        ...{ method, bits, group: group ?? null, symmetric, actOrder },
-        samples: session.loss.samples ?? session.data.samples,
-        before: result.before,
-        after: result.after,
-        layers: result.layers,
-        seconds: result.seconds,
-        device: session.device.name,
-        dtype: options.dtype,
-        threads: session.device.threads,
-        version: context.version,
-        warnings: session.model.warnings,
-      };
-      return { document, summary: summarise(document) };
-    } finally {
-      await test?.dispose();
-    }
+    await using test = await openTest(session, options);
+    const { method, bits, group, symmetric = false, actOrder = false, damping } = options;
+    const result = await run(session.loss, {
+      ...session.options,
+      ...{ method, bits, group, symmetric, actOrder, damping, signal },
+      test: test?.loss,
+      onProgress: (layer, done, total) => context.progress({ stage: layer, products: done, total, unit: 'layers' }),
+    });
+    signal.throwIfAborted();
+    await writeQuantizedOnnx(path as string, result.weights, options.out);
+    const document: QuantizeDocument = {
+      schemaVersion: 1,
+      model: path as string,
+      out: options.out,
+      ...{ method, bits, group: group ?? null, symmetric, actOrder },
+      samples: session.loss.samples ?? session.data.samples,
+      before: result.before,
+      after: result.after,
+      layers: result.layers,
+      seconds: result.seconds,
+      device: session.device.name,
+      dtype: options.dtype,
+      threads: session.device.threads,
+      version: context.version,
+      warnings: session.model.warnings,
+    };
+    return { document, summary: summarise(document) };
   },
 };
 

@@ -4,18 +4,24 @@ import { formatCount, formatDuration } from '../../base/format.js';
 import { significant } from '../../report/numbers.js';
 import { type EpochEntry, percent, type TrainingDocument } from '../../report/training.js';
 import type { CommandModule, Context, OptionValues, Outcome } from '../command.js';
-import { repeated, wholeNumber } from '../options/parsers.js';
-import { addDataOptions, addModelOptions, type DataOptions, type ModelOptions } from '../options/shared.js';
+import { wholeNumber } from '../options/parsers.js';
+import {
+  addDataOptions,
+  addModelOptions,
+  addTestOptions,
+  type DataOptions,
+  type ModelOptions,
+  type TestOptions,
+} from '../options/shared.js';
 import { addTrainingOptions, chooseAlgorithm, type TrainingOptions } from '../options/training.js';
 import { Lines } from '../output/lines.js';
 import { commandLine } from '../output/shell.js';
 
 type Options = ModelOptions &
   DataOptions &
+  TestOptions &
   TrainingOptions & {
     readonly epochs: number;
-    readonly test?: readonly string[];
-    readonly testTarget?: string;
     readonly init: 'keep' | 'fresh';
     readonly out: string;
     readonly checkpoint?: string;
@@ -30,8 +36,6 @@ export const train: CommandModule = {
       .description("train an ONNX model's parameters, with first-order methods or M-FAC")
       .argument('<model>', 'ONNX file')
       .addOption(new Option('--epochs <n>', 'passes over the data').argParser(wholeNumber(1)).makeOptionMandatory())
-      .addOption(new Option('--test <file>', 'data to test on after each epoch, as --data').argParser(repeated))
-      .addOption(new Option('--test-target <file>', 'their targets, where --test does not hold them'))
       .addOption(
         new Option('--init <how>', "start from the file's values, or draw new ones")
           .choices(['keep', 'fresh'])
@@ -44,7 +48,7 @@ export const train: CommandModule = {
       .addOption(new Option('--metrics <file>', 'one line of JSON per epoch'))
       .addOption(new Option('--report <file>', 'an HTML page with the curves'));
     addTrainingOptions(command);
-    addDataOptions(addModelOptions(command), 'required');
+    addTestOptions(addDataOptions(addModelOptions(command), 'required'), 'test on after each epoch');
     command.addHelpText(
       'after',
       '\nExample:\n  hessia train cnn.onnx --data train.npz --test test.npz --optimizer mfac --lr 0.01 --epochs 20 --batch-size 128 --out trained.onnx',
@@ -54,11 +58,10 @@ export const train: CommandModule = {
     const options = values as unknown as Options;
     const { signal } = context;
     const { ensureWritable, writeFileAtomic } = await import('../../base/atomic-write.js');
-    const { meanLoss } = await import('../../model/mean-loss.js');
     const { Objective } = await import('../../model/objective.js');
     const { loadOnnx, requireBatchNorm, writeOnnx } = await import('../../onnx/index.js');
     const { stepsPerEpoch, train: run, withFreshParameters } = await import('../../training/index.js');
-    const { openData, openSession } = await import('../session.js');
+    const { openSession, openTest } = await import('../session.js');
     for (const file of [options.out, options.checkpoint, options.metrics, options.report])
       if (file !== undefined) await ensureWritable(file);
     await using session = await openSession(path as string, options);
@@ -66,83 +69,77 @@ export const train: CommandModule = {
     // dropout alone is reason enough for mode train
     if (options.mode === 'train' && !(model.operators.has('Dropout') && !model.operators.has('BatchNormalization')))
       requireBatchNorm(model);
-    const test =
-      options.test &&
-      (await openData({ ...options, data: options.test, target: options.testTarget, samples: undefined }));
-    try {
-      const start =
-        options.init === 'fresh'
-          ? withFreshParameters(session.loss, options.seed, session.options)
-          : { f: session.loss, kept: [], statistics: undefined };
-      const evaluated = options.mode === 'train' ? await loadOnnx(path as string, { fix: options.fix }) : start.f.model;
-      const objective = new Objective(start.f, session.options);
-      const chosen = await chooseAlgorithm(
-        options,
-        options.epochs,
-        stepsPerEpoch(objective.samples, objective.batchSize),
-      );
-      const result = await run(start.f, {
-        ...session.options,
-        ...chosen,
-        epochs: options.epochs,
-        statistics: start.statistics,
-        test: test && meanLoss(evaluated, session.loss.loss, test, { ...session.loss, samples: undefined }),
-        checkpoint: options.checkpoint,
-        signal,
-        onProgress: ({ epoch, step, steps }) =>
-          context.progress({ stage: `epoch ${epoch}`, products: step, total: steps, unit: 'updates' }),
-        onEpoch: async (epochs) => {
-          if (options.metrics !== undefined)
-            await writeFileAtomic(options.metrics, epochs.map((e) => `${JSON.stringify(e)}\n`).join(''));
-          context.announce(epochLine(epochs.at(-1) as EpochEntry, options.epochs));
-        },
+    const start =
+      options.init === 'fresh'
+        ? withFreshParameters(session.loss, options.seed, session.options)
+        : { f: session.loss, kept: [], statistics: undefined };
+    const evaluated = options.mode === 'train' ? await loadOnnx(path as string, { fix: options.fix }) : start.f.model;
+    await using test = await openTest(session, options, evaluated);
+    const objective = new Objective(start.f, session.options);
+    const chosen = await chooseAlgorithm(
+      options,
+      options.epochs,
+      stepsPerEpoch(objective.samples, objective.batchSize),
+    );
+    const result = await run(start.f, {
+      ...session.options,
+      ...chosen,
+      epochs: options.epochs,
+      statistics: start.statistics,
+      test: test?.loss,
+      checkpoint: options.checkpoint,
+      signal,
+      onProgress: ({ epoch, step, steps }) =>
+        context.progress({ stage: `epoch ${epoch}`, products: step, total: steps, unit: 'updates' }),
+      onEpoch: async (epochs) => {
+        if (options.metrics !== undefined)
+          await writeFileAtomic(options.metrics, epochs.map((e) => `${JSON.stringify(e)}\n`).join(''));
+        context.announce(epochLine(epochs.at(-1) as EpochEntry, options.epochs));
+      },
+    });
+    const document: TrainingDocument = {
+      schemaVersion: 1,
+      model: path as string,
+      out: options.out,
+      optimizer: options.optimizer,
+      options: chosen.options,
+      dimension: objective.dimension,
+      samples: objective.samples,
+      batchSize: objective.batchSize,
+      steps: result.steps,
+      epochs: result.epochs,
+      best: result.best,
+      resumed: result.resumed,
+      seconds: result.seconds,
+      seed: options.seed,
+      device: session.device.kind,
+      deviceName: session.device.name,
+      dtype: options.dtype,
+      threads: session.device.threads,
+      version: context.version,
+      warnings: [
+        ...model.warnings,
+        ...(options.init === 'fresh' && options.mode === 'eval' && model.operators.has('BatchNormalization')
+          ? ["batch normalisation keeps the file's running statistics; --mode train starts and trains them anew"]
+          : []),
+        ...(start.kept.length > 0 ? [`these parameters kept the file's values: ${start.kept.join(', ')}`] : []),
+      ],
+    };
+    signal.throwIfAborted();
+    await writeOnnx(path as string, new Map(Object.entries(result.values)), options.out);
+    if (options.report !== undefined) {
+      const { renderTraining } = await import('../../report/training.js');
+      const page = renderTraining(document, {
+        lossName: options.loss,
+        data: options.data ?? [],
+        test: options.test ?? [],
+        parameters: objective.parameters.map((p) => ({ name: p.name, shape: p.shape, count: p.values().length })),
+        command: commandLine(context.argv),
+        date: new Date(),
       });
-      const document: TrainingDocument = {
-        schemaVersion: 1,
-        model: path as string,
-        out: options.out,
-        optimizer: options.optimizer,
-        options: chosen.options,
-        dimension: objective.dimension,
-        samples: objective.samples,
-        batchSize: objective.batchSize,
-        steps: result.steps,
-        epochs: result.epochs,
-        best: result.best,
-        resumed: result.resumed,
-        seconds: result.seconds,
-        seed: options.seed,
-        device: session.device.kind,
-        deviceName: session.device.name,
-        dtype: options.dtype,
-        threads: session.device.threads,
-        version: context.version,
-        warnings: [
-          ...model.warnings,
-          ...(options.init === 'fresh' && options.mode === 'eval' && model.operators.has('BatchNormalization')
-            ? ["batch normalisation keeps the file's running statistics; --mode train starts and trains them anew"]
-            : []),
-          ...(start.kept.length > 0 ? [`these parameters kept the file's values: ${start.kept.join(', ')}`] : []),
-        ],
-      };
-      signal.throwIfAborted();
-      await writeOnnx(path as string, new Map(Object.entries(result.values)), options.out);
-      if (options.report !== undefined) {
-        const { renderTraining } = await import('../../report/training.js');
-        const page = renderTraining(document, {
-          lossName: options.loss,
-          data: options.data ?? [],
-          test: options.test ?? [],
-          parameters: objective.parameters.map((p) => ({ name: p.name, shape: p.shape, count: p.values().length })),
-          command: commandLine(context.argv),
-          date: new Date(),
-        });
-        await writeFileAtomic(options.report, page);
-      }
-      return { document, summary: summarise(document, options) };
-    } finally {
-      await test?.dispose();
+      await writeFileAtomic(options.report, page);
     }
+    return { document, summary: summarise(document, options) };
   },
 };
 

@@ -41,6 +41,12 @@ export interface DataOptions {
   readonly batchCoupled?: BatchCoupled;
 }
 
+/** further data, of the same kind as --data */
+export interface TestOptions {
+  readonly test?: readonly string[];
+  readonly testTarget?: string;
+}
+
 export interface OperatorOptions {
   readonly operator: CurvatureName;
   readonly fisherSamples: number;
@@ -121,6 +127,13 @@ export function addDataOptions(command: Command, needed: 'required' | 'optional'
         'where samples of a batch influence one another: per-batch lets each batch count on its own',
       ).choices(['refuse', 'per-batch']),
     );
+}
+
+/** @param what is done with them, for the help */
+export function addTestOptions(command: Command, what: string): Command {
+  return command
+    .addOption(new Option('--test <file>', `data to ${what}, as --data`).argParser(repeated))
+    .addOption(new Option('--test-target <file>', 'their targets, where --test does not hold them'));
 }
 
 export function addOperatorOption(command: Command, more: readonly string[] = []): Command {
