@@ -3,7 +3,15 @@ import { formatCount, formatDuration } from '../base/format.js';
 import { html, type Markup } from './html.js';
 import { lineChart, type Series } from './line-chart.js';
 import { significant } from './numbers.js';
-import { commandBlock, factList, type ListedParameter, parameterTable, renderPage, settingList } from './shell.js';
+import {
+  commandBlock,
+  factList,
+  parameterTable,
+  type RunEnvironment,
+  renderPage,
+  settingList,
+  type TestedContext,
+} from './shell.js';
 import { percent } from './training.js';
 
 export interface Measured {
@@ -29,7 +37,7 @@ export interface PruningRun {
 }
 
 /** Its own fields are those of the run that was written: the first method, at the largest sparsity. */
-export interface PruningDocument extends PruningRun {
+export interface PruningDocument extends PruningRun, RunEnvironment {
   readonly schemaVersion: 1;
   readonly model: string;
   readonly out: string;
@@ -44,25 +52,9 @@ export interface PruningDocument extends PruningRun {
   readonly weights: number;
   readonly samples: number;
   readonly tested: boolean;
-  readonly seed: number;
-  readonly device: string;
-  readonly deviceName: string;
-  readonly dtype: string;
-  readonly threads: number;
-  readonly version: string;
-  readonly warnings: readonly string[];
 }
 
-export interface PruningContext {
-  readonly lossName: string;
-  readonly data: readonly string[];
-  readonly test: readonly string[];
-  readonly parameters: readonly ListedParameter[];
-  readonly command: string;
-  readonly date: Date;
-}
-
-export function renderPruning(document: PruningDocument, context: PruningContext): string {
+export function renderPruning(document: PruningDocument, context: TestedContext): string {
   const { before, after, runs } = document;
   const where = document.tested ? 'test' : 'calibration';
   return renderPage({

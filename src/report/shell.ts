@@ -57,6 +57,28 @@ export interface ListedParameter {
   readonly count: number;
 }
 
+/** What every document says of the run that made it. */
+export interface RunEnvironment {
+  readonly seed: number;
+  readonly device: string;
+  readonly deviceName: string;
+  readonly dtype: string;
+  readonly threads: number;
+  readonly version: string;
+  readonly warnings: readonly string[];
+}
+
+/** What the reports of commands that test show beside their documents. */
+export interface TestedContext {
+  readonly lossName: string;
+  /** as the user gave them */
+  readonly data: readonly string[];
+  readonly test: readonly string[];
+  readonly parameters: readonly ListedParameter[];
+  readonly command: string;
+  readonly date: Date;
+}
+
 export function parameterTable(parameters: readonly ListedParameter[]): Markup {
   const dimension = parameters.reduce((n, p) => n + p.count, 0);
   const share = (part: number): string => (part < 0.001 ? '< 0.1 %' : `${(100 * part).toFixed(1)} %`);

@@ -3,7 +3,15 @@ import { formatCount, formatDuration } from '../base/format.js';
 import { html, type Markup } from './html.js';
 import { lineChart, type Series } from './line-chart.js';
 import { significant } from './numbers.js';
-import { commandBlock, factList, type ListedParameter, parameterTable, renderPage, settingList } from './shell.js';
+import {
+  commandBlock,
+  factList,
+  parameterTable,
+  type RunEnvironment,
+  renderPage,
+  settingList,
+  type TestedContext,
+} from './shell.js';
 
 export interface EpochEntry {
   readonly epoch: number;
@@ -14,7 +22,7 @@ export interface EpochEntry {
   readonly learningRate: number;
 }
 
-export interface TrainingDocument {
+export interface TrainingDocument extends RunEnvironment {
   readonly schemaVersion: 1;
   readonly model: string;
   readonly out: string;
@@ -30,28 +38,11 @@ export interface TrainingDocument {
   /** epochs taken over from the checkpoint */
   readonly resumed: number;
   readonly seconds: number;
-  readonly seed: number;
-  readonly device: string;
-  readonly deviceName: string;
-  readonly dtype: string;
-  readonly threads: number;
-  readonly version: string;
-  readonly warnings: readonly string[];
-}
-
-export interface TrainingContext {
-  readonly lossName: string;
-  /** as the user gave them */
-  readonly data: readonly string[];
-  readonly test: readonly string[];
-  readonly parameters: readonly ListedParameter[];
-  readonly command: string;
-  readonly date: Date;
 }
 
 export const percent = (part: number | null): string => (part === null ? '–' : `${(100 * part).toFixed(2)} %`);
 
-export function renderTraining(document: TrainingDocument, context: TrainingContext): string {
+export function renderTraining(document: TrainingDocument, context: TestedContext): string {
   const { epochs, best } = document;
   const last = epochs.at(-1) as EpochEntry;
   const tested = best.testLoss !== null;
